@@ -1,0 +1,2 @@
+import { pathToFileURL } from 'node:url';
+void pathToFileURL;

@@ -1,0 +1,109 @@
+// Opens sessions to Postgres: the only place that makes a connection, so that every session has the same pinned settings.
+import pg from 'pg';
+import type { ConnectionSettings, SslSettings } from '../model/connection.ts';
+import { connectError } from './connect-error.ts';
+import { PgSession } from './session.ts';
+
+/** What a session is for: shown in `pg_stat_activity.application_name`, and decides its timeouts. */
+export interface SessionPurpose {
+  /** e.g. `millrace shop apply`; cut to 63 bytes by the server. */
+  readonly applicationName: string;
+  readonly side: 'source' | 'destination';
+  /** `database` opens a walsender that speaks the replication protocol. Source: manual, "54.4. Streaming Replication Protocol". */
+  readonly replication?: 'database' | undefined;
+  /** `statement_timeout` in milliseconds; 0 (the default) for none. */
+  readonly statementTimeoutMs?: number | undefined;
+  /** `lock_timeout` in milliseconds; 0 (the default) for none. */
+  readonly lockTimeoutMs?: number | undefined;
+  /** Further settings for this session alone. */
+  readonly settings?: Readonly<Record<string, string>> | undefined;
+}
+
+/**
+ * Connects and authenticates. Throws a `MillraceError` whose code says which setting is wrong; on failure no socket is left open.
+ */
+export async function connect(settings: ConnectionSettings, purpose: SessionPurpose): Promise<PgSession> {
+  const client = new pg.Client({
+    host: settings.host,
+    port: settings.port,
+    database: settings.database,
+    user: settings.user,
+    password: settings.password?.reveal(),
+    ssl: tlsOptions(settings.ssl),
+    connectionTimeoutMillis: settings.connectTimeoutMs,
+    application_name: purpose.applicationName,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEPALIVE_IDLE_MS,
+    options: startupOptions(purpose),
+    types: { getTypeParser: () => keepText },
+    ...(purpose.replication === undefined ? {} : { replication: purpose.replication }),
+  } as pg.ClientConfig);
+  // Without a listener, an error on an idle connection would end the process.
+  client.on('error', () => {});
+  try {
+    await client.connect();
+  } catch (error) {
+    client.connection.stream.destroy();
+    throw connectError(error, settings, purpose.side);
+  }
+  return new PgSession(client, purpose.side);
+}
+
+const KEEPALIVE_IDLE_MS = 10_000;
+
+/**
+ * Settings that decide how values are printed and how names resolve. Role and database defaults are not to be trusted:
+ * a different DateStyle at the source would change the text of every date.
+ */
+export const PINNED_SETTINGS: Readonly<Record<string, string>> = {
+  search_path: '',
+  timezone: 'UTC',
+  datestyle: 'ISO',
+  intervalstyle: 'postgres',
+  extra_float_digits: '3',
+  bytea_output: 'hex',
+  xmloption: 'content',
+  row_security: 'off',
+  standard_conforming_strings: 'on',
+  default_transaction_isolation: 'read committed',
+  default_transaction_read_only: 'off',
+  default_transaction_deferrable: 'off',
+  idle_in_transaction_session_timeout: '0',
+  lc_monetary: 'C',
+  client_min_messages: 'warning',
+  synchronize_seqscans: 'off',
+};
+
+function startupOptions(purpose: SessionPurpose): string {
+  const settings: Record<string, string> = {
+    ...PINNED_SETTINGS,
+    statement_timeout: String(purpose.statementTimeoutMs ?? 0),
+    lock_timeout: String(purpose.lockTimeoutMs ?? 0),
+    ...purpose.settings,
+  };
+  return Object.entries(settings)
+    .map(([name, value]) => `-c ${name}=${escapeOption(value)}`)
+    .join(' ');
+}
+
+/** Backslash protects a space or a backslash inside `options`. Source: manual, "34.1.2. Parameter Key Words". */
+function escapeOption(value: string): string {
+  return value.replaceAll(/[\\ ]/g, (char) => `\\${char}`);
+}
+
+function keepText(value: string): string {
+  return value;
+}
+
+function tlsOptions(ssl: SslSettings): pg.ClientConfig["ssl"] {
+  if (ssl.mode === 'disable') return false;
+  const verify = ssl.mode === 'verify-ca' || ssl.mode === 'verify-full';
+  return {
+    rejectUnauthorized: verify,
+    minVersion: 'TLSv1.2',
+    ...(ssl.ca === null ? {} : { ca: ssl.ca }),
+    ...(ssl.clientCertificate === null ? {} : { cert: ssl.clientCertificate }),
+    ...(ssl.clientKey === null ? {} : { key: ssl.clientKey.reveal() }),
+    ...(ssl.mode === 'verify-ca' ? { checkServerIdentity: () => undefined } : {}),
+  };
+}

@@ -1,0 +1,384 @@
+// Every error code: what it means, what to do, how it is retried and which exit code it ends with. `docs/errors.md` is checked against it.
+
+/**
+ * What the engine does after an error:
+ * - `backoff`: tries again by itself, ever slower. - `slow`: tries again once a minute (credentials).
+ * - `user`: waits for somebody to mend the cause. - `decision`: continuity is lost; a person must choose.
+ * - `fatal`: a bug or a refused request; the process ends.
+ */
+export type RetryClass = 'backoff' | 'slow' | 'user' | 'decision' | 'fatal';
+
+export interface CatalogueEntry {
+  readonly code: string;
+  readonly title: string;
+  /** General cause, one or two sentences. */
+  readonly meaning: string;
+  /** General next action. */
+  readonly fix: string;
+  readonly retry: RetryClass;
+  /** Process exit code when a command ends with this error. */
+  readonly exit: 1 | 2 | 3 | 4 | 5;
+}
+
+function entry(code: string, title: string, rest: Omit<CatalogueEntry, 'code' | 'title'>): CatalogueEntry {
+  return { code, title, ...rest };
+}
+
+export const CATALOGUE = {
+  authentication_failed: entry('1003', 'Authentication failure', {
+    meaning: 'The user name or the password is wrong.',
+    fix: 'Check user and password (or password_file) in the file; reset it with ALTER ROLE … PASSWORD.',
+    retry: 'slow',
+    exit: 3,
+  }),
+  connection_failed: entry('1006', 'Connection settings errors', {
+    meaning: 'The server can\'t be reached: host, port, firewall or allow-list.',
+    fix: 'Check host and port; allow this machine\'s address in the firewall or security group.',
+    retry: 'backoff',
+    exit: 3,
+  }),
+  role_cannot_login: entry('1011', 'Connection settings errors', {
+    meaning: 'The role may not log in with these settings.',
+    fix: 'ALTER ROLE … WITH LOGIN; then check user and password.',
+    retry: 'slow',
+    exit: 3,
+  }),
+  replication_role_missing: entry('1012', 'Access role issue for logical replication', {
+    meaning: 'The role may not start replication.',
+    fix: 'ALTER ROLE … WITH REPLICATION;',
+    retry: 'user',
+    exit: 3,
+  }),
+  replication_access_denied: entry('1014', 'Access role issue for logical replication', {
+    meaning: 'The role may replicate, but not in this database.',
+    fix: 'Check the database name and grant CONNECT on it.',
+    retry: 'user',
+    exit: 3,
+  }),
+  database_missing: entry('1017', 'Database does not exist', {
+    meaning: 'No database of this name exists on the server, or the role may not connect to it.',
+    fix: 'Check the database name; GRANT CONNECT ON DATABASE … TO …;',
+    retry: 'user',
+    exit: 3,
+  }),
+  connection_settings_rejected: entry('1023', 'Connection settings errors', {
+    meaning: 'The server or something in front of it rejected the connection\'s settings (TLS, protocol, pooler).',
+    fix: 'Check the ssl block; connect to the server itself, not to a pooler.',
+    retry: 'user',
+    exit: 3,
+  }),
+  no_hba_entry: entry('1024', 'No pg_hba.conf entry', {
+    meaning: 'pg_hba.conf has no line for this user, database and address.',
+    fix: 'Add a line to pg_hba.conf (for replication too) and reload: SELECT pg_reload_conf();',
+    retry: 'user',
+    exit: 3,
+  }),
+  unexpected: entry('2000', 'Unexpected error', {
+    meaning: 'Something happened that Millrace does not know. This is a bug.',
+    fix: 'Run again with --log-level debug and report the output.',
+    retry: 'backoff',
+    exit: 1,
+  }),
+  config_invalid: entry('2001', 'The file is not valid', {
+    meaning: 'A value of the configuration file is unknown, of a wrong type or impossible together with another.',
+    fix: 'Mend the line that the message names.',
+    retry: 'fatal',
+    exit: 2,
+  }),
+  usage: entry('2002', 'The command was not understood', {
+    meaning: 'An option or an argument is missing or unknown.',
+    fix: 'Run the command with --help.',
+    retry: 'fatal',
+    exit: 2,
+  }),
+  config_unreadable: entry('2003', 'The file can\'t be read', {
+    meaning: 'The configuration file, or a file that it names, is missing or unreadable.',
+    fix: 'Check the path and its permissions.',
+    retry: 'fatal',
+    exit: 2,
+  }),
+  wal_level_not_logical: entry('2010', 'wal_level is not logical', {
+    meaning: 'The source writes too little into its write-ahead log for logical replication.',
+    fix: 'ALTER SYSTEM SET wal_level = \'logical\'; then restart the server.',
+    retry: 'user',
+    exit: 3,
+  }),
+  no_free_slot: entry('2011', 'No free replication slot', {
+    meaning: 'All replication slots of the source are in use.',
+    fix: 'Drop an unused slot, or raise max_replication_slots and restart the server.',
+    retry: 'user',
+    exit: 3,
+  }),
+  no_free_sender: entry('2012', 'No free WAL sender', {
+    meaning: 'All WAL senders of the source are in use.',
+    fix: 'Raise max_wal_senders and restart the server.',
+    retry: 'user',
+    exit: 3,
+  }),
+  slot_creation_blocked: entry('2013', 'Slot creation waits for an open transaction', {
+    meaning: 'A replication slot can only be made once every transaction that was open before has ended.',
+    fix: 'End the transaction that the message names, or wait; then run again.',
+    retry: 'backoff',
+    exit: 3,
+  }),
+  select_missing: entry('2014', 'SELECT is not granted', {
+    meaning: 'The source role may not read the table.',
+    fix: 'GRANT USAGE ON SCHEMA … TO …; GRANT SELECT ON … TO …;',
+    retry: 'user',
+    exit: 4,
+  }),
+  publication_not_allowed: entry('2015', 'The publications can\'t be made', {
+    meaning: 'The source role may neither create publications nor add these tables to one.',
+    fix: 'Let the tables\' owner run the statements that the message shows.',
+    retry: 'user',
+    exit: 3,
+  }),
+  pooler_in_between: entry('2016', 'A pooler stands in between', {
+    meaning: 'The connection goes through a pooler, which can\'t carry replication or session state.',
+    fix: 'Use the server\'s own host and port.',
+    retry: 'user',
+    exit: 3,
+  }),
+  source_version_unsupported: entry('2017', 'The source\'s version is not supported', {
+    meaning: 'The source is older than PostgreSQL 13.',
+    fix: 'Upgrade the source.',
+    retry: 'user',
+    exit: 3,
+  }),
+  source_in_recovery: entry('2018', 'The source is a standby', {
+    meaning: 'Logical decoding on a standby needs PostgreSQL 16 or later.',
+    fix: 'Point the source at the primary.',
+    retry: 'user',
+    exit: 3,
+  }),
+  row_level_security: entry('2019', 'Row-level security hides rows', {
+    meaning: 'The table\'s policies would silently hide rows from the source role.',
+    fix: 'ALTER ROLE … WITH BYPASSRLS; or let the table\'s owner be the source role.',
+    retry: 'user',
+    exit: 4,
+  }),
+  destination_schema_denied: entry('2020', 'The destination schema can\'t be used', {
+    meaning: 'The destination role may not create the schema or objects in it.',
+    fix: 'GRANT CREATE ON DATABASE … TO …; or create the schema and GRANT ALL ON SCHEMA … TO …;',
+    retry: 'user',
+    exit: 3,
+  }),
+  destination_read_only: entry('2021', 'The destination is read-only', {
+    meaning: 'The destination is in recovery or refuses writes.',
+    fix: 'Point the destination at the primary.',
+    retry: 'backoff',
+    exit: 3,
+  }),
+  destination_version_unsupported: entry('2022', 'The destination\'s version is not supported', {
+    meaning: 'The destination is older than PostgreSQL 12.',
+    fix: 'Upgrade the destination.',
+    retry: 'user',
+    exit: 3,
+  }),
+  destination_table_exists: entry('2023', 'The destination table exists already', {
+    meaning: 'A table of this name exists that Millrace did not create.',
+    fix: 'Rename or drop it, or choose another schema for the destination.',
+    retry: 'user',
+    exit: 4,
+  }),
+  type_missing: entry('2024', 'A type is missing at the destination', {
+    meaning: 'A column\'s type comes from an extension that the destination lacks.',
+    fix: 'CREATE EXTENSION … at the destination.',
+    retry: 'user',
+    exit: 4,
+  }),
+  type_refused: entry('2025', 'A column\'s type can\'t be replicated', {
+    meaning: 'Values of this type can\'t be read back by any server, so they can\'t arrive unchanged.',
+    fix: 'Skip the object.',
+    retry: 'user',
+    exit: 4,
+  }),
+  name_collision: entry('2026', 'Two objects want one destination name', {
+    meaning: 'Two source names lead to the same destination name.',
+    fix: 'Give one of them another target or skip it.',
+    retry: 'user',
+    exit: 4,
+  }),
+  row_too_wide: entry('2027', 'The destination table would be too wide', {
+    meaning: 'The table has more columns than a destination table can hold.',
+    fix: 'Skip the object.',
+    retry: 'user',
+    exit: 4,
+  }),
+  type_conflict: entry('2028', 'A destination type differs', {
+    meaning: 'A type of this name exists at the destination with another definition.',
+    fix: 'Make the definitions equal, or choose another schema for the destination.',
+    retry: 'user',
+    exit: 4,
+  }),
+  slot_lost: entry('2030', 'The replication slot is gone', {
+    meaning: 'The slot that held the source\'s changes no longer exists, so changes may be missing.',
+    fix: 'Choose: `millrace objects restart` for all objects (new slot, full reload), or restore the slot\'s server.',
+    retry: 'decision',
+    exit: 5,
+  }),
+  slot_recreated: entry('2031', 'The replication slot was made anew', {
+    meaning: 'The slot starts after the destination\'s checkpoint, so the changes in between are missing.',
+    fix: '`millrace objects restart` for all objects.',
+    retry: 'decision',
+    exit: 5,
+  }),
+  slot_invalidated: entry('2032', 'The replication slot was invalidated', {
+    meaning: 'The source removed WAL that the slot still needed.',
+    fix: 'Raise max_slot_wal_keep_size, then `millrace objects restart` for all objects.',
+    retry: 'decision',
+    exit: 5,
+  }),
+  destination_rewound: entry('2033', 'The destination was set back', {
+    meaning: 'The destination\'s checkpoint is older than what the slot still holds: it was restored from a backup.',
+    fix: '`millrace objects restart` for all objects.',
+    retry: 'decision',
+    exit: 5,
+  }),
+  source_rewound: entry('2034', 'The source was set back', {
+    meaning: 'The source\'s WAL position is before the destination\'s checkpoint: it was restored or failed over with loss.',
+    fix: '`millrace objects restart` for all objects.',
+    retry: 'decision',
+    exit: 5,
+  }),
+  source_replaced: entry('2035', 'The source is another server', {
+    meaning: 'The system identifier differs from the one that the checkpoint belongs to.',
+    fix: 'Point the source at the original server, or `millrace objects restart` for all objects.',
+    retry: 'decision',
+    exit: 5,
+  }),
+  source_timeline_changed: entry('2036', 'The source was promoted or restored', {
+    meaning: 'The source\'s timeline changed and the slot can\'t prove continuity.',
+    fix: '`millrace objects restart` for all objects.',
+    retry: 'decision',
+    exit: 5,
+  }),
+  publication_lost: entry('2037', 'A publication is gone', {
+    meaning: 'A publication of the pipeline was dropped, so changes may be missing.',
+    fix: '`millrace objects restart` for all objects.',
+    retry: 'decision',
+    exit: 5,
+  }),
+  fenced: entry('2040', 'Another process runs this pipeline', {
+    meaning: 'A newer run has taken over the destination\'s checkpoint; this one must stop.',
+    fix: 'Stop one of the two.',
+    retry: 'fatal',
+    exit: 3,
+  }),
+  pipeline_bound_elsewhere: entry('2041', 'The pipeline belongs to another source', {
+    meaning: 'The destination holds state of a pipeline with this name that reads another source.',
+    fix: 'Give the pipeline another name, or `millrace drop` the old one.',
+    retry: 'user',
+    exit: 3,
+  }),
+  slot_in_use: entry('2042', 'The replication slot is in use', {
+    meaning: 'Another connection streams from the slot.',
+    fix: 'Stop the other process; an orphaned connection ends by itself within wal_sender_timeout.',
+    retry: 'backoff',
+    exit: 3,
+  }),
+  protocol_violation: entry('2050', 'The server broke the protocol', {
+    meaning: 'A message of the server is malformed or out of place.',
+    fix: 'Check that nothing stands between Millrace and the server; if it persists, report it with the log.',
+    retry: 'backoff',
+    exit: 3,
+  }),
+  connection_lost: entry('2051', 'The connection was lost', {
+    meaning: 'The server or the network ended the connection.',
+    fix: 'Nothing: Millrace connects again by itself.',
+    retry: 'backoff',
+    exit: 3,
+  }),
+  object_schema_changed: entry('2060', 'The table\'s columns changed', {
+    meaning: 'The source table no longer has the columns that the destination table was made for.',
+    fix: '`millrace objects restart` for this object.',
+    retry: 'user',
+    exit: 4,
+  }),
+  object_copy_failed: entry('2061', 'The historical load failed', {
+    meaning: 'Copying the table\'s rows failed.',
+    fix: 'Mend the cause, then `millrace objects restart` for this object.',
+    retry: 'user',
+    exit: 4,
+  }),
+  row_rejected: entry('2062', 'The destination refused a row', {
+    meaning: 'A constraint, trigger or type of the destination table refused a change.',
+    fix: 'Mend the destination table, then `millrace objects resume` the object.',
+    retry: 'user',
+    exit: 4,
+  }),
+  object_vanished: entry('2063', 'The table is gone', {
+    meaning: 'The source table was dropped, or replaced by another of the same name.',
+    fix: 'Skip the object, or include the new table.',
+    retry: 'user',
+    exit: 4,
+  }),
+  spool_full: entry('2064', 'Too many changes are waiting', {
+    meaning: 'Changes kept aside for the object exceed the disk budget.',
+    fix: '`millrace objects restart` for this object.',
+    retry: 'user',
+    exit: 4,
+  }),
+  partitions_changed: entry('2065', 'Partitions were attached or detached', {
+    meaning: 'Rows entered or left the table without passing through the log.',
+    fix: 'Nothing: the object is loaded again by itself.',
+    retry: 'backoff',
+    exit: 4,
+  }),
+  identity_missing: entry('2066', 'A change can\'t be matched to a row', {
+    meaning: 'An update or delete arrived without a usable replica identity.',
+    fix: 'ALTER TABLE … REPLICA IDENTITY FULL (or add a primary key), then `millrace objects restart`.',
+    retry: 'user',
+    exit: 4,
+  }),
+  destination_out_of_space: entry('2070', 'The destination is out of disk space', {
+    meaning: 'The destination could not extend a file.',
+    fix: 'Free space at the destination; Millrace goes on by itself.',
+    retry: 'backoff',
+    exit: 3,
+  }),
+  destination_blocked: entry('2071', 'The destination table is locked', {
+    meaning: 'Another session holds a lock on the destination table.',
+    fix: 'End the session that the message names; Millrace goes on by itself.',
+    retry: 'backoff',
+    exit: 3,
+  }),
+  text_not_decodable: entry('2072', 'A value is not valid text', {
+    meaning: 'A value\'s bytes are not valid in the source\'s declared encoding.',
+    fix: 'Mend the row at the source, then `millrace objects restart` for this object.',
+    retry: 'user',
+    exit: 4,
+  }),
+  value_too_large: entry('2073', 'A row is too large for the server to send', {
+    meaning: 'The source can\'t send this row because one value or the row exceeds its 1 GB message limit.',
+    fix: 'Shrink the value or skip the object.',
+    retry: 'user',
+    exit: 4,
+  }),
+  verify_mismatch: entry('2080', 'Source and destination differ', {
+    meaning: 'Verification found rows that are missing, extra or different.',
+    fix: '`millrace objects restart` for the object; if it happens again, report it.',
+    retry: 'user',
+    exit: 4,
+  }),
+  state_unreadable: entry('2090', 'The state in the destination can\'t be read', {
+    meaning: 'The _millrace schema was made by a newer version or was edited.',
+    fix: 'Use the newer version of Millrace.',
+    retry: 'user',
+    exit: 3,
+  }),
+  object_unknown: entry('2091', 'No such object', {
+    meaning: 'The pipeline has no object of this name.',
+    fix: '`millrace objects list` shows the names.',
+    retry: 'fatal',
+    exit: 2,
+  }),
+  transition_refused: entry('2092', 'The object can\'t do that now', {
+    meaning: 'The command is not possible in the object\'s present state.',
+    fix: '`millrace objects list` shows the states.',
+    retry: 'fatal',
+    exit: 2,
+  }),
+} as const satisfies Record<string, CatalogueEntry>;
+
+export type ErrorName = keyof typeof CATALOGUE;

@@ -1,0 +1,69 @@
+// The states of an object and the one total table of what may follow what. Nothing else decides a transition.
+
+/**
+ * - `pending`: included, its historical load has not begun. Set by inclusion and by restart.
+ * - `copying`: the historical load runs; stream changes of the object are kept aside.
+ * - `catching_up`: the copy is complete; changes kept aside are being applied.
+ * - `streaming`: the object is part of every destination transaction.
+ * - `skipped`: not wanted (by configuration or by an operator); nothing is applied.
+ * - `paused`: an operator halted it; its changes are kept in the source's slot until it is resumed.
+ * - `failed`: an error of this object alone; the others go on. `objects restart` or mending the cause ends it.
+ * - `ineligible`: the relation can't be replicated; the reason says why.
+ */
+export type ObjectState = 'pending' | 'copying' | 'catching_up' | 'streaming' | 'skipped' | 'paused' | 'failed' | 'ineligible';
+
+export type ObjectEvent =
+  | 'copy_started'
+  | 'copy_finished'
+  | 'caught_up'
+  | 'error'
+  | 'include'
+  | 'skip'
+  | 'pause'
+  | 'resume'
+  | 'restart'
+  | 'became_ineligible'
+  | 'no_history';
+
+type Outcome = ObjectState | 'ignore' | 'illegal';
+
+/** Every state with every event: the state that follows, `ignore`, or `illegal` (a bug or a refused command). */
+export const TRANSITIONS: Readonly<Record<ObjectState, Readonly<Record<ObjectEvent, Outcome>>>> = {
+  pending: {
+    copy_started: 'copying', copy_finished: 'illegal', caught_up: 'illegal', error: 'failed', include: 'ignore', skip: 'skipped',
+    pause: 'paused', resume: 'ignore', restart: 'ignore', became_ineligible: 'ineligible', no_history: 'streaming',
+  },
+  copying: {
+    copy_started: 'copying', copy_finished: 'catching_up', caught_up: 'illegal', error: 'failed', include: 'ignore', skip: 'skipped',
+    pause: 'paused', resume: 'ignore', restart: 'pending', became_ineligible: 'ineligible', no_history: 'illegal',
+  },
+  catching_up: {
+    copy_started: 'illegal', copy_finished: 'ignore', caught_up: 'streaming', error: 'failed', include: 'ignore', skip: 'skipped',
+    pause: 'paused', resume: 'ignore', restart: 'pending', became_ineligible: 'ineligible', no_history: 'illegal',
+  },
+  streaming: {
+    copy_started: 'illegal', copy_finished: 'illegal', caught_up: 'ignore', error: 'failed', include: 'ignore', skip: 'skipped',
+    pause: 'paused', resume: 'ignore', restart: 'pending', became_ineligible: 'ineligible', no_history: 'illegal',
+  },
+  skipped: {
+    copy_started: 'illegal', copy_finished: 'illegal', caught_up: 'illegal', error: 'ignore', include: 'pending', skip: 'ignore',
+    pause: 'illegal', resume: 'illegal', restart: 'illegal', became_ineligible: 'ineligible', no_history: 'illegal',
+  },
+  paused: {
+    copy_started: 'illegal', copy_finished: 'illegal', caught_up: 'illegal', error: 'failed', include: 'ignore', skip: 'skipped',
+    pause: 'ignore', resume: 'catching_up', restart: 'pending', became_ineligible: 'ineligible', no_history: 'illegal',
+  },
+  failed: {
+    copy_started: 'illegal', copy_finished: 'illegal', caught_up: 'illegal', error: 'failed', include: 'ignore', skip: 'skipped',
+    pause: 'ignore', resume: 'catching_up', restart: 'pending', became_ineligible: 'ineligible', no_history: 'illegal',
+  },
+  ineligible: {
+    copy_started: 'illegal', copy_finished: 'illegal', caught_up: 'illegal', error: 'ignore', include: 'pending', skip: 'skipped',
+    pause: 'illegal', resume: 'illegal', restart: 'illegal', became_ineligible: 'ineligible', no_history: 'illegal',
+  },
+};
+
+/** The state after `event`, or what the table says of it. */
+export function transition(state: ObjectState, event: ObjectEvent): Outcome {
+  return TRANSITIONS[state][event];
+}
