@@ -23,9 +23,9 @@ export class PgSession {
    */
   async query(text: string, values?: readonly (string | number | bigint | boolean | null | readonly string[])[]): Promise<readonly Row[]> {
     try {
-      const result = await this.#client.query<(string | null)[]>(
-        values === undefined ? { text, rowMode: 'array' } : { text, values: values as unknown[], rowMode: 'array', queryMode: 'extended' },
-      );
+      // `queryMode` is missing in the published types.
+      const query = values === undefined ? { text, rowMode: 'array' } : { text, values, rowMode: 'array', queryMode: 'extended' };
+      const result = (await this.#client.query(query as unknown as string)) as unknown as { rows: Row[] } | { rows: Row[] }[];
       return Array.isArray(result) ? [] : result.rows;
     } catch (error) {
       throw sqlError(error, this.side);
