@@ -22,6 +22,10 @@ export interface SourceColumn {
   readonly attnum: number;
   readonly typeOid: number;
   readonly typmod: number;
+  /** `format_type(atttypid, atttypmod)`; only its modifier part is used, and only for types of extensions. */
+  readonly formatted?: string | undefined;
+  /** Whether the column declares a collation other than its type's own (`attcollation <> typcollation`). */
+  readonly ownCollation?: boolean | undefined;
   readonly notNull: boolean;
   /** The expression as `pg_get_expr` prints it, for generated columns only. */
   readonly generated: { readonly kind: 'stored' | 'virtual'; readonly expression: string; readonly builtinsOnly: boolean } | null;
@@ -74,11 +78,34 @@ export interface SourceType extends QualifiedName {
   /** typmod of a domain's base type; -1 for none. */
   readonly elementTypmod: number;
   readonly enumLabels: readonly string[];
-  readonly attributes: readonly { readonly name: string; readonly typeOid: number; readonly typmod: number }[];
+  readonly attributes: readonly SourceAttribute[];
+  /** Composite types only: whether it is the row type of a table (`pg_class.relkind <> 'c'`), whose name the table itself takes. */
+  readonly isTableRow?: boolean | undefined;
+  /** Range types only: what `pg_range` says beyond the subtype. Absent: all defaults. */
+  readonly range?: SourceRange | undefined;
   /** The extension that owns the type, or null. */
   readonly extension: string | null;
   /** Whether the type has both a send and a receive function. */
   readonly hasBinary: boolean;
+}
+
+/** One attribute of a composite type. */
+export interface SourceAttribute {
+  readonly name: string;
+  readonly typeOid: number;
+  readonly typmod: number;
+  /** `format_type(atttypid, atttypmod)`, as in `SourceColumn`. */
+  readonly formatted?: string | undefined;
+}
+
+/** How a range type orders and normalises its bounds. */
+export interface SourceRange {
+  /** `rngcanonical`: a function that rewrites every value on input. */
+  readonly hasCanonical: boolean;
+  /** `rngsubopc`, or null when it is the subtype's default operator class. */
+  readonly operatorClass: QualifiedName | null;
+  /** `rngcollation`, or null when it is 0 or the subtype's own. */
+  readonly collation: QualifiedName | null;
 }
 
 /** `schema.table`, the way users write an object's name; unambiguous only for display. */
