@@ -20,6 +20,7 @@ export default defineConfig({
           name: 'pg',
           include: DATABASE_TESTS,
           exclude: EVERYWHERE_EXCLUDED,
+          globalSetup: ['server/test/pg/global-setup.ts'],
           pool: 'forks',
           // Two clusters serve all files: more workers than this only make them wait for each other.
           maxWorkers: 2,

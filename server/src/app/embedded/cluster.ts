@@ -167,8 +167,8 @@ export class EmbeddedCluster {
   async #untilAnswer(down: Promise<'down'>, logStart: number, deadline: number): Promise<Answer | 'down'> {
     while (Date.now() < deadline) {
       const next = await Promise.race([down, this.#ask()]);
-      if (next === 'wrong_password' && !(await this.#refusedPassword(logStart))) continue;
-      if (next !== 'silent') return next;
+      const isFinal = next === 'wrong_password' ? await this.#refusedPassword(logStart) : next !== 'silent';
+      if (isFinal) return next;
       await delay(POLL_MS);
     }
     return 'silent';
