@@ -19,7 +19,7 @@ export interface ServerErrorFields {
 export function sqlError(error: unknown, side: 'source' | 'destination'): MillraceError {
   if (error instanceof MillraceError) return error;
   const fields = error as Partial<ServerErrorFields>;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = typeof fields.message === 'string' ? fields.message : String(error);
   if (typeof fields.code === 'string' && SQLSTATE.test(fields.code)) {
     const name = nameOf(fields.code);
     return new MillraceError(name, { cause: `${side}: ${message}`, sqlstate: fields.code, side, ...(fields.hint ? { fix: fields.hint } : {}) }, error);

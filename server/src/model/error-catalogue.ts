@@ -331,6 +331,12 @@ export const CATALOGUE = {
     retry: 'user',
     exit: 4,
   }),
+  destination_row_missing: entry('2067', 'A row is missing at the destination', {
+    meaning: 'A change carries only some columns of a row (large values did not change), and the destination no longer has that row.',
+    fix: '`millrace objects restart` for this object.',
+    retry: 'user',
+    exit: 4,
+  }),
   destination_out_of_space: entry('2070', 'The destination is out of disk space', {
     meaning: 'The destination could not extend a file.',
     fix: 'Free space at the destination; Millrace goes on by itself.',

@@ -1,0 +1,133 @@
+// What one destination flush has to do for one object: a TRUNCATE perhaps, then phases in order, each compacted by itself.
+import { AppendPhase } from './append-phase.ts';
+import { KeyedPhase } from './keyed-phase.ts';
+import { MovePhase } from './move-phase.ts';
+import { MultisetPhase } from './multiset-phase.ts';
+import type { RowFormat, TupleSlice } from './row-format.ts';
+
+/** How the rows of an object look on the stream at this moment. Indices are those of the relation message. */
+export interface RowShape {
+  readonly format: RowFormat;
+  readonly columns: readonly string[];
+  readonly identity: { readonly kind: 'key'; readonly columns: readonly number[] } | { readonly kind: 'full' } | { readonly kind: 'none' };
+}
+
+export type Phase = KeyedPhase | MultisetPhase | AppendPhase | MovePhase;
+
+/** Changes per kind, for the object's counters. */
+export interface ChangeCounts {
+  inserted: number;
+  updated: number;
+  deleted: number;
+  truncated: number;
+}
+
+/**
+ * What a change did to the batch. `hole`: in an overlap, the stream alone can't tell the row's unknown columns; the object has to be
+ * loaded again. `unmatched`: the stream contradicts itself, or lacks the identity that the change needs.
+ */
+export type ChangeOutcome = 'done' | 'hole' | 'unmatched';
+
+const OLD_KEY = 0x4b; // 'K'
+const OLD_ROW = 0x4f; // 'O'
+
+/** Collects the changes of one object. */
+export class ObjectBatch {
+  readonly shape: RowShape;
+  readonly overlap: boolean;
+  readonly counts: ChangeCounts = { inserted: 0, updated: 0, deleted: 0, truncated: 0 };
+  /** Whether the destination table has to be emptied before the phases. */
+  truncateFirst = false;
+  phases: Phase[] = [];
+  #current: Phase;
+  #sealedBytes = 0;
+
+  constructor(shape: RowShape, overlap: boolean) {
+    this.shape = shape;
+    this.overlap = overlap;
+    this.#current = this.#start(this.#rowPhase());
+  }
+
+  get sizeBytes(): number {
+    return this.#sealedBytes + this.#current.sizeBytes;
+  }
+
+  get isEmpty(): boolean {
+    return !this.truncateFirst && this.phases.every((phase) => phase.isEmpty);
+  }
+
+  insert(tuple: TupleSlice): ChangeOutcome {
+    this.counts.inserted++;
+    const phase = this.#rows();
+    phase.insert(tuple);
+    return 'done';
+  }
+
+  /** `oldKind` 0: the key did not change; 'K': the old key; 'O': the whole old row. */
+  update(oldKind: number, oldTuple: TupleSlice, tuple: TupleSlice): ChangeOutcome {
+    this.counts.updated++;
+    if (this.#current.kind === 'moves' && oldKind !== 0 && this.#current.add(oldTuple, tuple)) return 'done';
+    const phase = this.#rows();
+    if (phase.kind === 'append') return 'unmatched';
+    if (phase.kind === 'multiset') {
+      if (oldKind !== OLD_ROW) return 'unmatched';
+      phase.update(oldTuple, tuple);
+      return 'done';
+    }
+    const outcome = oldKind === 0 ? phase.update(tuple) : phase.updateWithOld(oldTuple, oldKind === OLD_ROW, tuple);
+    return outcome === 'moved' ? this.#move(oldTuple, tuple) : outcome;
+  }
+
+  delete(oldKind: number, oldTuple: TupleSlice): ChangeOutcome {
+    this.counts.deleted++;
+    const phase = this.#rows();
+    if (phase.kind === 'append') return 'unmatched';
+    if (phase.kind === 'multiset' && oldKind !== OLD_ROW) return 'unmatched';
+    if (oldKind !== OLD_ROW && oldKind !== OLD_KEY) return 'unmatched';
+    phase.delete(oldTuple);
+    return 'done';
+  }
+
+  /** Everything collected so far is void: the table is emptied, in order. */
+  truncate(): void {
+    this.counts.truncated++;
+    this.truncateFirst = true;
+    this.phases = [];
+    this.#sealedBytes = 0;
+    this.#current = this.#start(this.#rowPhase());
+  }
+
+  #rowPhase(): Phase {
+    const { format, columns, identity } = this.shape;
+    switch (identity.kind) {
+      case 'key':
+        return new KeyedPhase(format, columns.length, identity.columns, this.overlap);
+      case 'full':
+        return new MultisetPhase(format, columns.length);
+      case 'none':
+        return new AppendPhase(format, columns.length);
+    }
+  }
+
+  /** The phase that takes ordinary changes; after moves a new one begins, since their order matters. */
+  #rows(): KeyedPhase | MultisetPhase | AppendPhase {
+    if (this.#current.kind === 'moves') this.#current = this.#start(this.#rowPhase());
+    return this.#current as KeyedPhase | MultisetPhase | AppendPhase;
+  }
+
+  #move(oldTuple: TupleSlice, tuple: TupleSlice): ChangeOutcome {
+    if (this.overlap) return 'hole';
+    const identity = this.shape.identity;
+    if (identity.kind !== 'key') return 'unmatched';
+    const phase = new MovePhase(this.shape.format, this.shape.columns.length, identity.columns);
+    this.#current = this.#start(phase);
+    phase.add(oldTuple, tuple);
+    return 'done';
+  }
+
+  #start(phase: Phase): Phase {
+    if (this.phases.length > 0) this.#sealedBytes += this.#current.sizeBytes;
+    this.phases.push(phase);
+    return phase;
+  }
+}
