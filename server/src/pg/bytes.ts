@@ -60,3 +60,17 @@ export function strictUtf8(bytes: Buffer, start: number, end: number, what: stri
   if (!isUtf8(bytes.subarray(start, end))) throw new ProtocolError(`${what} is not UTF-8`, start);
   return bytes.toString('utf8', start, end);
 }
+
+/** Copies `source[start, end)` to `target` at `at` and returns the offset behind it. The caller guarantees the room. */
+export function copyBytes(target: Uint8Array, at: number, source: Uint8Array, start: number, end: number): number {
+  const size = end - start;
+  if (size > LOOP_COPY_BYTES) {
+    target.set(source.subarray(start, end), at);
+  } else {
+    for (let i = 0; i < size; i++) target[at + i] = uint8At(source, start + i);
+  }
+  return at + size;
+}
+
+/** Up to this size a loop is faster than the view that `set` needs (measured on Node 20: a view costs 65 ns, a byte 2 ns). */
+const LOOP_COPY_BYTES = 32;
