@@ -19,3 +19,8 @@ test('the lag of a transaction ends at the first look that shows it', () => {
 test('a transaction that never showed is a failure', () => {
   expect(() => summariseLag([{ writer: 1, number: 2, committedUs: 1 }], seen)).toThrow('transaction 2 of writer 1');
 });
+
+test('ticks in a wrong order are refused, since their lag would be wrong', () => {
+  const committed = [10, 2].map((number) => ({ writer: 0, number, committedUs: 1 }));
+  expect(() => summariseLag(committed, [{ clockUs: 2, highest: [10] }])).toThrow('order');
+});

@@ -1,5 +1,5 @@
 // Joins the moments of commit with the moments of sight: the lag of every single transaction, and its percentiles.
-import { must } from '../server/src/lib/assert.ts';
+import { assert, must } from '../server/src/lib/assert.ts';
 import { maximum, minimum, percentile } from './statistics.ts';
 
 /** One look at the destination: when, and the highest number visible of each writer, in the writers' order. */
@@ -27,17 +27,21 @@ export interface Lag {
 
 /**
  * A writer's transactions show in their order, so the first look whose highest number reaches a transaction's is the
- * first that saw it. `committed` is sorted by writer and number, `seen` by time. Throws when one was never seen.
+ * first that saw it. `committed` must be sorted by writer and number, `seen` by time. Throws when one was never seen.
  */
 export function summariseLag(committed: readonly CommittedTick[], seen: readonly SeenTicks[]): Lag {
   const lagsMs: number[] = [];
   let writer = -1;
+  let number = 0;
   let look = 0;
   for (const tick of committed) {
     if (tick.writer !== writer) {
       writer = tick.writer;
       look = 0;
+    } else {
+      assert(tick.number > number, 'ticks in the order of their numbers');
     }
+    number = tick.number;
     while (look < seen.length && (seen[look]?.highest[writer] ?? 0) < tick.number) look++;
     const sight = must(seen[look], `look that shows transaction ${tick.number} of writer ${writer}`);
     lagsMs.push((sight.clockUs - tick.committedUs) / 1_000);

@@ -25,7 +25,7 @@ export async function readProcessorTimes(pids: { readonly source: number; readon
   const bench = await readOrNull('/proc/self/stat');
   if (machine === null || bench === null) return null;
   const own = parseProcessStat(bench);
-  const [source, destination] = await readTrees([pids.source, pids.destination]);
+  const [source, destination] = await readTrees([pids.source, pids.destination], RETRIES);
   return {
     source: (source ?? 0) / TICKS_PER_SECOND,
     destination: (destination ?? 0) / TICKS_PER_SECOND,
@@ -66,8 +66,12 @@ export function parseBusyTicks(text: string): number {
 /** Linux reports these files in units of 1/100 s on every architecture, whatever the kernel's own tick is. */
 const TICKS_PER_SECOND = 100;
 
+/** A backend that ends while the list is read shows neither in it nor among the reaped; then the list is read again. */
+const RETRIES = 20;
+
 /** Ticks of each postmaster, its living children, and those that it has reaped. */
-async function readTrees(pids: readonly number[]): Promise<readonly number[]> {
+async function readTrees(pids: readonly number[], retries: number): Promise<readonly number[]> {
+  const before = await Promise.all(pids.map(reapedTicks));
   const totals = pids.map(() => 0);
   for (const entry of await readdir('/proc')) {
     if (!/^\d+$/.test(entry)) continue;
@@ -79,7 +83,13 @@ async function readTrees(pids: readonly number[]): Promise<readonly number[]> {
     if (self >= 0) totals[self] = (totals[self] ?? 0) + stat.ownTicks + stat.reapedTicks;
     if (parent >= 0) totals[parent] = (totals[parent] ?? 0) + stat.ownTicks;
   }
-  return totals;
+  const after = await Promise.all(pids.map(reapedTicks));
+  return retries > 0 && before.join() !== after.join() ? readTrees(pids, retries - 1) : totals;
+}
+
+async function reapedTicks(pid: number): Promise<number> {
+  const text = await readOrNull(`/proc/${pid}/stat`);
+  return text === null ? 0 : parseProcessStat(text).reapedTicks;
 }
 
 async function readOrNull(file: string): Promise<string | null> {

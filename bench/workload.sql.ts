@@ -96,12 +96,12 @@ SELECT
 /** Each tick of the writers with the moment of its commit, in microseconds since 1970, by writer and number. */
 export const SELECT_COMMITTED_TICKS = `
 SELECT
-  writer::text,
-  number::text,
-  pg_catalog.int8(EXTRACT(epoch FROM pg_catalog.pg_xact_commit_timestamp(xmin)) * 1000000)::text
-FROM ${TICKS}
-WHERE writer >= 0
-ORDER BY writer, number`;
+  tick.writer::text,
+  tick.number::text,
+  pg_catalog.int8(EXTRACT(epoch FROM pg_catalog.pg_xact_commit_timestamp(tick.xmin)) * 1000000)::text
+FROM ${TICKS} AS tick
+WHERE tick.writer >= 0
+ORDER BY tick.writer, tick.number`;
 
 /** Where the source's log ends now: everything that commits later has a greater position. */
 export const SELECT_LOG_END = 'SELECT pg_catalog.pg_current_wal_insert_lsn()::text';

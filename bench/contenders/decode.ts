@@ -4,7 +4,7 @@ import { must } from '../../server/src/lib/assert.ts';
 import { type Lsn, parseLsn, readLsn } from '../../server/src/pg/lsn.ts';
 import { type Frame, FrameWalker, queryMessage } from '../frame-walker.ts';
 import { type Effort, stopwatch } from '../measurement.ts';
-import type { Workbench } from '../workbench.ts';
+import { waitUntil, type Workbench } from '../workbench.ts';
 
 const SLOT = 'bench_decode';
 const PUBLICATION = 'bench_decode';
@@ -27,8 +27,15 @@ export async function decodeOnly(bench: Workbench, database: string, after: stri
   } finally {
     session.destroy();
   }
+  const seconds = elapsed();
   const cpu = process.cpuUsage(cpuBefore);
-  return { seconds: elapsed(), wholeSeconds: null, process: { peakRssBytes: null, cpuSeconds: (cpu.user + cpu.system) / 1e6 } };
+  await bench.use('source', database, (sql) =>
+    waitUntil(async () => {
+      const active = await sql.query('SELECT 1 FROM pg_catalog.pg_replication_slots WHERE slot_name = $1 AND active', [SLOT]);
+      return active.length === 0 ? 'idle' : null;
+    }, 'the slot to be left'),
+  );
+  return { seconds, wholeSeconds: null, process: { peakRssBytes: null, cpuSeconds: (cpu.user + cpu.system) / 1e6 } };
 }
 
 /** Source: manual, "54.4. Streaming Replication Protocol" (XLogData, keepalive) and "54.9" (Commit). */
