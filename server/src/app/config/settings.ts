@@ -1,0 +1,54 @@
+// What the configuration file says, checked and typed: the only form in which it travels further.
+import type { ObjectName } from '@millrace/contract/object-name';
+import type { ConnectionSettings } from '../../model/connection.ts';
+import type { Problem } from './problem.ts';
+
+/** A source server; `type` only decides which hints and checks apply. */
+export interface SourceSettings {
+  readonly name: string;
+  readonly type: 'generic' | 'azure' | 'aurora';
+  readonly connection: ConnectionSettings;
+}
+
+export interface DestinationSettings {
+  readonly name: string;
+  readonly connection: ConnectionSettings;
+}
+
+/** How a destination schema is named: as the source's, one for all, or by a pattern that holds `{schema}`. */
+export type NamespaceSettings =
+  | { readonly kind: 'source' }
+  | { readonly kind: 'destination'; readonly schema: string }
+  | { readonly kind: 'pattern'; readonly pattern: string };
+
+/** What the file says of one object. */
+export interface ObjectSettings extends ObjectName {
+  readonly include: boolean;
+  /** The destination table's name; null: the source's. */
+  readonly target: string | null;
+}
+
+export interface PipelineSettings {
+  readonly name: string;
+  readonly source: SourceSettings;
+  readonly destination: DestinationSettings;
+  readonly schedule: 'continuous' | 'manual';
+  readonly loadHistoricalData: boolean;
+  readonly includeNewTables: boolean;
+  /** What happens with objects that `objects` does not list. */
+  readonly defaultObjectState: 'included' | 'skipped';
+  /** Only these schemas are looked at; null: all. */
+  readonly schemas: readonly string[] | null;
+  readonly objects: readonly ObjectSettings[];
+  readonly namespace: NamespaceSettings;
+}
+
+/** The whole file. Lists are in the file's order. */
+export interface FileSettings {
+  /** As it was given on the command line. */
+  readonly path: string;
+  readonly sources: readonly SourceSettings[];
+  readonly destinations: readonly DestinationSettings[];
+  readonly pipelines: readonly PipelineSettings[];
+  readonly warnings: readonly Problem[];
+}

@@ -1,0 +1,96 @@
+// Refuses what the file may say but this version can't do. A setting that were accepted and ignored would be a lie about the data.
+import type { File, FileDestination, FileObject, FilePipeline, FileSource } from '@millrace/contract/file';
+import { Place } from './place.ts';
+import type { ProblemList } from './problem.ts';
+import type { Tree } from './yaml-tree.ts';
+
+/** Adds a problem at every setting that is not available yet, and a warning where a default promises more than there is. */
+export function refuseUnsupported(file: File, root: Tree, problems: ProblemList): void {
+  for (const [name, source] of Object.entries(file.sources)) refuseSource(source, new Place(root, ['sources', name], problems));
+  for (const [name, destination] of Object.entries(file.destinations))
+    refuseDestination(destination, new Place(root, ['destinations', name], problems));
+  for (const [name, pipeline] of Object.entries(file.pipelines)) refusePipeline(pipeline, new Place(root, ['pipelines', name], problems));
+}
+
+function refuseSource(source: FileSource, place: Place): void {
+  refuseTunnel(source, place);
+  if (source.databases !== undefined && source.databases.length > 1)
+    place.refuse('databases', 'reading several databases by one source', 'give each database a source and a pipeline of its own');
+  if (source.server_type === 'single')
+    place.refuse('server_type', 'Azure Single Server', 'Azure has retired it; migrate to a flexible server');
+}
+
+function refuseDestination(destination: FileDestination, place: Place): void {
+  refuseTunnel(destination, place);
+}
+
+function refuseTunnel(connection: FileSource | FileDestination, place: Place): void {
+  if (connection.ssh !== undefined)
+    place.refuse('ssh', 'an SSH tunnel', 'open the tunnel yourself (ssh -N -L 15432:db:5432 …) and set host: 127.0.0.1, port: 15432');
+}
+
+function refusePipeline(pipeline: FilePipeline, place: Place): void {
+  if (pipeline.mode !== 'logical') place.refuse('mode', `mode ${pipeline.mode}`, 'use mode: logical');
+  if (typeof pipeline.schedule === 'object') {
+    place.refuse('schedule', 'a schedule by interval or cron', 'use schedule: continuous, or run `millrace run --once` from cron');
+  }
+  for (const [key, onlyValue] of Object.entries(ONLY_VALUES)) {
+    const value = pipeline[key as keyof typeof ONLY_VALUES];
+    if (value !== undefined && value !== onlyValue)
+      place.refuse(key, `${key}: ${String(value)}`, `use ${key}: ${String(onlyValue)}, or remove the line`);
+  }
+  if (pipeline.raw_schema !== undefined) place.refuse('raw_schema', 'a raw layout', 'remove the line');
+  for (const key of CUSTOM_SQL_KEYS) {
+    if (pipeline[key] !== undefined && pipeline.mode === 'logical') {
+      place.problem(
+        key,
+        `${key} does not go with mode logical`,
+        key === 'target' ? 'write it under objects: at the object' : 'remove the line',
+      );
+    }
+  }
+  if (pipeline.sync_mode !== undefined && pipeline.mode === 'logical') refuseSyncMode(pipeline.sync_mode, place);
+  if (pipeline.schema_changes === 'apply') {
+    place.warn(
+      'schema_changes',
+      'schema_changes: apply is not available in this version yet',
+      'a table whose columns change stops with error 2060 until `millrace objects restart` loads it again',
+    );
+  }
+  for (const [name, object] of Object.entries(pipeline.objects ?? {})) refuseObject(object, pipeline, place.inside('objects', name));
+}
+
+/** Settings with a default that is all there is for now. */
+const ONLY_VALUES = {
+  frequency_profile: 'free',
+  merge_tables: false,
+  preset: 'native',
+  deletes: 'hard',
+  metadata_columns: 'none',
+  raw_tables: false,
+  types: 'native',
+  history: false,
+  detect_deletes: false,
+  schema_changes: 'apply',
+} as const;
+
+const CUSTOM_SQL_KEYS = ['query', 'target', 'primary_key', 'query_mode', 'cursor'] as const;
+
+function refuseObject(object: FileObject, pipeline: FilePipeline, place: Place): void {
+  if (pipeline.mode === 'logical') {
+    for (const key of ['query_mode', 'cursor'] as const) {
+      if (object[key] !== undefined)
+        place.problem(key, `${key} does not go with mode logical`, 'remove the line: the log says what changed');
+    }
+  }
+  if (object.sync_mode !== undefined) refuseSyncMode(object.sync_mode, place);
+  if (object.columns !== undefined) place.refuse('columns', 'a list of columns', 'remove the line: all columns are replicated');
+  if (object.where !== undefined) place.refuse('where', 'a row filter', 'remove the line: all rows are replicated');
+  if (object.mask !== undefined && Object.keys(object.mask).length > 0)
+    place.refuse('mask', 'masking columns', 'remove the lines, or skip the object so that nothing unmasked is written');
+}
+
+function refuseSyncMode(mode: NonNullable<FileObject['sync_mode']>, place: Place): void {
+  if (mode !== 'incremental_append_deduped')
+    place.refuse('sync_mode', `sync_mode ${mode}`, 'use sync_mode: incremental_append_deduped, or remove the line');
+}
