@@ -1,0 +1,149 @@
+// Which destination name every source name gets: always at most 63 bytes, always the same, and never one name for two things.
+import { createHash } from 'node:crypto';
+import { MillraceError } from '../model/error.ts';
+import { objectLabel } from '../model/table.ts';
+import { fitsIdentifier, type QualifiedName, truncateUtf8 } from '../pg/ident.ts';
+
+/** The schema that holds our own state; no object may go there. */
+export const STATE_SCHEMA = '_millrace';
+
+/**
+ * Where a source schema's objects go: `source` keeps the schema's name, `destination` puts all into one schema,
+ * `pattern` replaces every `{schema}` in a text.
+ */
+export type NamespaceRule =
+  | { readonly kind: 'source' }
+  | { readonly kind: 'destination'; readonly schema: string }
+  | { readonly kind: 'pattern'; readonly pattern: string };
+
+/** A source object that wants a name. */
+export interface WantedName extends QualifiedName {
+  /** The table name that the file asks for, or null. */
+  readonly target: string | null;
+  /** The name that the object was given on an earlier run, or null: it is kept, whatever joined since. */
+  readonly assigned: QualifiedName | null;
+}
+
+/**
+ * The destination schema of a source schema. Throws `config_invalid` where the rule leads to a schema that belongs to the server or
+ * to us. Source: PostgreSQL manual, "5.10.5. The System Catalog Schema" (names that begin with `pg_` are reserved).
+ */
+export function mapSchema(rule: NamespaceRule, sourceSchema: string): string {
+  const schema = fitName(wantedSchema(rule, sourceSchema));
+  if (schema === STATE_SCHEMA || schema === 'information_schema' || schema.startsWith('pg_') || schema === '') {
+    throw new MillraceError('config_invalid', {
+      cause: `source schema ${JSON.stringify(sourceSchema)} would go to the destination schema ${JSON.stringify(schema)}, which is reserved`,
+      fix: 'Choose another `namespace` for the pipeline or another `schema` for the destination.',
+      side: 'destination',
+    });
+  }
+  return schema;
+}
+
+/**
+ * Gives every object its destination name, in the order of `wanted`. The outcome depends on the set, not on the order: names that were
+ * assigned before come first, then explicit targets, then the rest by source name; a later twin gets a suffix made of its own
+ * source name's hash. Names that differ only in case are different names.
+ * Throws `name_collision` where two explicit targets meet, or an explicit target meets a name that was assigned before.
+ */
+export function assignNames(rule: NamespaceRule, wanted: readonly WantedName[]): readonly QualifiedName[] {
+  const owners = new Map<string, WantedName>();
+  const names = new Map<WantedName, QualifiedName>();
+  const claim = (object: WantedName, name: QualifiedName): void => {
+    const owner = owners.get(nameKey(name));
+    if (owner !== undefined) throw collision(owner, object, name);
+    owners.set(nameKey(name), object);
+    names.set(object, name);
+  };
+  const sorted = wanted.toSorted(bySourceName);
+  for (const object of sorted) if (object.assigned !== null && keepsAssigned(object)) claim(object, object.assigned);
+  for (const object of sorted) {
+    if (names.has(object) || object.target === null) continue;
+    claim(object, { schema: mapSchema(rule, object.schema), name: checkedTarget(object, object.target) });
+  }
+  for (const object of sorted) if (!names.has(object)) claim(object, freeName(rule, object, owners));
+  return wanted.map((object) => names.get(object) ?? object);
+}
+
+/** A name for something of ours beside `table` (an index, a staging table): its own name cut, `kind` and a hash; at most 63 bytes. */
+export function ownName(table: QualifiedName, kind: string): string {
+  return suffixed(table.name, `_${kind}_${hash(kind, table.schema, table.name)}`);
+}
+
+/** `name` as it is when Postgres keeps it whole, otherwise cut and made unique by a hash. Databases in LATIN1 hold longer names. */
+export function fitName(name: string): string {
+  return fitsIdentifier(name) ? name : hashedName(name, name);
+}
+
+/** `name` with a suffix made of `identity`'s hash: for a second thing that wants the same name. */
+export function hashedName(name: string, identity: string): string {
+  return suffixed(name, `_${hash(identity)}`);
+}
+
+/** A key for maps by qualified name; no two names share one, since no name holds NUL. */
+export function nameKey(name: QualifiedName): string {
+  return `${name.schema}\0${name.name}`;
+}
+
+const MAX_NAME_BYTES = 63;
+/** 48 bits: ten thousand tables of one name in as many schemas still get different names. */
+const HASH_CHARS = 12;
+
+function wantedSchema(rule: NamespaceRule, sourceSchema: string): string {
+  switch (rule.kind) {
+    case 'source':
+      return sourceSchema;
+    case 'destination':
+      return rule.schema;
+    case 'pattern':
+      // A function, since `$&` in a schema's name would otherwise be read as a replacement pattern.
+      return rule.pattern.replaceAll('{schema}', () => sourceSchema);
+  }
+}
+
+/** An explicit target that changed since the name was assigned wins over it. */
+function keepsAssigned(object: WantedName): boolean {
+  return object.target === null || object.target === object.assigned?.name;
+}
+
+function checkedTarget(object: WantedName, target: string): string {
+  if (target !== '' && fitsIdentifier(target) && !target.includes('\0')) return target;
+  throw new MillraceError('config_invalid', {
+    cause: `the target of ${objectLabel(object)} is not a possible table name (1 to ${MAX_NAME_BYTES} bytes)`,
+    fix: 'Choose a shorter `target`.',
+    object: objectLabel(object),
+  });
+}
+
+function freeName(rule: NamespaceRule, object: WantedName, owners: ReadonlyMap<string, WantedName>): QualifiedName {
+  const schema = mapSchema(rule, object.schema);
+  const plain = { schema, name: fitName(object.name) };
+  if (!owners.has(nameKey(plain))) return plain;
+  for (let attempt = 0; ; attempt++) {
+    const name = { schema, name: hashedName(object.name, `${nameKey(object)}\0${attempt}`) };
+    if (!owners.has(nameKey(name))) return name;
+  }
+}
+
+function collision(first: WantedName, second: WantedName, name: QualifiedName): MillraceError {
+  return new MillraceError('name_collision', {
+    cause: `${objectLabel(first)} and ${objectLabel(second)} both lead to the destination table ${objectLabel(name)}`,
+    fix: `Give ${objectLabel(second)} another \`target\`, or skip one of the two.`,
+    object: objectLabel(second),
+    side: 'destination',
+  });
+}
+
+/** By code unit, so that the order is the same on every machine whatever its locale. */
+function bySourceName(a: QualifiedName, b: QualifiedName): number {
+  const [left, right] = [nameKey(a), nameKey(b)];
+  return left < right ? -1 : left > right ? 1 : 0;
+}
+
+function suffixed(name: string, suffix: string): string {
+  return truncateUtf8(name, MAX_NAME_BYTES - Buffer.byteLength(suffix)) + suffix;
+}
+
+function hash(...parts: readonly string[]): string {
+  return createHash('sha256').update(parts.join('\0')).digest('hex').slice(0, HASH_CHARS);
+}

@@ -1,0 +1,62 @@
+// Decides whether a table's values mean the same in binary form at both servers: some binary forms carry OIDs of the server they left.
+import type { SourceType } from '../model/table.ts';
+import { TEXT_TYPES } from '../model/type-refusals.ts';
+import { nameKey } from './names.ts';
+import type { DestinationTypes } from './types-existing.ts';
+
+/**
+ * Whether every column can travel in binary form. False as soon as one type, at any depth,
+ * - is kept as text at the destination (its binary form is an OID),
+ * - lacks a send or receive function at either side, or
+ * - stands inside an array or a composite with an OID that is not the same on every server: `array_send` and `record_send` write
+ *   the element's or attribute's OID, and the receiver compares it. (Enums alone are sent as labels, ranges as their bounds.)
+ */
+export function binarySafe(
+  columns: readonly { readonly typeOid: number }[],
+  types: ReadonlyMap<number, SourceType>,
+  destination: DestinationTypes,
+): boolean {
+  const verdicts = new Map<number, boolean>();
+  const safe = (oid: number): boolean => {
+    const known = verdicts.get(oid);
+    if (known !== undefined) return known;
+    // Holds while the type is being looked at: a type that is made of itself is never safe.
+    verdicts.set(oid, false);
+    const type = types.get(oid);
+    const verdict = type !== undefined && ownFormSafe(type, destination) && partsSafe(type, safe);
+    verdicts.set(oid, verdict);
+    return verdict;
+  };
+  return columns.every((column) => safe(column.typeOid));
+}
+
+/** OIDs below this are fixed in PostgreSQL's source. Source: `FirstGenbkiObjectId` in `access/transam.h`. */
+const FIRST_UNPINNED_OID = 10_000;
+
+function ownFormSafe(type: SourceType, destination: DestinationTypes): boolean {
+  if (type.kind === 'pseudo') return false;
+  if (type.schema === 'pg_catalog' && TEXT_TYPES.has(type.name)) return false;
+  if (type.kind !== 'base') return true;
+  if (!type.hasBinary) return false;
+  if (type.extension !== null) return destination.extensions.get(nameKey({ schema: type.extension, name: type.name }))?.hasBinary === true;
+  // A base type that users made: nothing proves that the code behind the name is the same.
+  return type.schema === 'pg_catalog';
+}
+
+function partsSafe(type: SourceType, safe: (oid: number) => boolean): boolean {
+  switch (type.kind) {
+    case 'array':
+      return type.elementOid < FIRST_UNPINNED_OID && safe(type.elementOid);
+    case 'composite':
+      return type.attributes.every((attribute) => attribute.typeOid < FIRST_UNPINNED_OID && safe(attribute.typeOid));
+    case 'domain':
+    case 'range':
+    case 'multirange':
+      return safe(type.elementOid);
+    case 'base':
+    case 'enum':
+      return true;
+    case 'pseudo':
+      return false;
+  }
+}

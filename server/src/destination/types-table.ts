@@ -1,0 +1,165 @@
+// Plans a destination table: every source column with the type of its twin, what is left out and why, and what makes a row unique.
+import {
+  type DestinationColumn,
+  type DestinationTable,
+  type ExcludedColumn,
+  type ExclusionReason,
+  MAX_COLUMNS,
+} from '../model/destination-table.ts';
+import type { ErrorName } from '../model/error-catalogue.ts';
+import type { RowIdentity, SourceColumn, SourceTable, SourceType } from '../model/table.ts';
+import type { QualifiedName } from '../pg/ident.ts';
+import { fitName } from './names.ts';
+import { binarySafe } from './types-binary.ts';
+import type { DestinationTypes } from './types-existing.ts';
+import { readExpression } from './types-expression.ts';
+import { typeSql } from './types-format.ts';
+import { mergeDefinitions, type RefusedType, type TypeDefinition, type TypeOutcome, type UsableType } from './types-outcome.ts';
+import { withTypmod } from './types-typmod.ts';
+
+export interface TablePlanInput {
+  readonly source: SourceTable;
+  /** The name from `assignNames()`. */
+  readonly name: QualifiedName;
+  readonly types: ReadonlyMap<number, SourceType>;
+  readonly outcomes: ReadonlyMap<number, TypeOutcome>;
+  readonly destination: DestinationTypes;
+  /** Whether both databases sort and fold text alike (`sameCollation()`); otherwise `lower(name)` could differ between the two. */
+  readonly collationsAgree: boolean;
+}
+
+/** Why a table can't have a twin; `column` is null when it is about the whole table. */
+export interface TableProblem {
+  readonly errorName: Extract<ErrorName, 'type_refused' | 'type_missing' | 'type_conflict' | 'row_too_wide' | 'identity_missing'>;
+  readonly column: string | null;
+  readonly cause: string;
+  readonly fix?: string | undefined;
+}
+
+export type TablePlan =
+  | { readonly kind: 'table'; readonly table: DestinationTable; readonly definitions: readonly TypeDefinition[] }
+  | { readonly kind: 'refused'; readonly problems: readonly TableProblem[] };
+
+/** The destination table for a source table, or every reason why there can be none. */
+export function planTable(input: TablePlanInput): TablePlan {
+  const { source } = input;
+  const keyColumns = new Set([...source.primaryKey, ...(source.identity.kind === 'key' ? source.identity.columns : [])]);
+  const resolved = source.columns.map((column) => ({ column, type: columnType(input, column) }));
+  const problems: TableProblem[] = [];
+  const excluded: ExcludedColumn[] = [];
+  const columns: DestinationColumn[] = [];
+  let definitions: readonly TypeDefinition[] = [];
+  for (const { column, type } of resolved) {
+    const exclusion = column.generated === null ? null : exclusionOf(column, type, { ...input, resolved });
+    if (exclusion !== null) {
+      excluded.push({ sourceName: column.name, attnum: column.attnum, reason: exclusion });
+    } else if (type.kind === 'refused') {
+      problems.push({ ...type.problem, column: column.name, cause: `column ${JSON.stringify(column.name)}: ${type.problem.cause}` });
+    } else {
+      columns.push(destinationColumn(column, type, keyColumns.has(column.name)));
+      definitions = mergeDefinitions(definitions, type.definitions);
+    }
+  }
+  problems.push(...widthProblems(columns), ...keyProblems(keyColumns, columns, excluded));
+  if (problems.length > 0) return { kind: 'refused', problems };
+  const binary = binarySafe(source.columns.filter((column) => column.generated === null), input.types, input.destination);
+  return { kind: 'table', definitions, table: { ...input.name, columns, excluded, ...keysOf(source, columns), binarySafe: binary } };
+}
+
+interface ResolvedColumn {
+  readonly column: SourceColumn;
+  readonly type: UsableType | RefusedType;
+}
+
+function columnType(input: TablePlanInput, column: SourceColumn): UsableType | RefusedType {
+  const outcome = input.outcomes.get(column.typeOid);
+  if (outcome === undefined) {
+    return { kind: 'refused', problem: { errorName: 'type_refused', cause: `the source did not describe its type (OID ${column.typeOid})` } };
+  }
+  if (outcome.kind === 'refused') return outcome;
+  return withTypmod(outcome, { typmod: column.typmod, formatted: column.formatted, versionNum: input.destination.versionNum });
+}
+
+function destinationColumn(column: SourceColumn, usable: UsableType, isKey: boolean): DestinationColumn {
+  return {
+    name: fitName(column.name),
+    sourceName: column.name,
+    attnum: column.attnum,
+    sourceTypeOid: column.typeOid,
+    type: usable.type,
+    typeSql: typeSql(usable.type),
+    notNull: isKey,
+    transfer: column.generated !== null ? 'generated' : usable.via,
+    expression: column.generated?.expression ?? null,
+  };
+}
+
+/** Whether the destination can compute the column and would get the same values; null when it can. */
+function exclusionOf(
+  column: SourceColumn,
+  type: UsableType | RefusedType,
+  context: TablePlanInput & { readonly resolved: readonly ResolvedColumn[] },
+): ExclusionReason | null {
+  if (column.generated === null) return null;
+  if (type.kind === 'refused' || type.via === 'text') return 'type_unavailable';
+  if (!column.generated.builtinsOnly) return 'expression_uses_user_objects';
+  const reading = readExpression(column.generated.expression);
+  if (reading.kind === 'unreadable') return 'expression_unreadable';
+  const used = context.resolved.filter((other) => reading.names.has(other.column.name));
+  if (used.some((other) => fitName(other.column.name) !== other.column.name)) return 'expression_uses_renamed_column';
+  if (used.some((other) => other.type.kind === 'refused' || other.type.via === 'text')) return 'expression_uses_text_column';
+  const foldsText = [...used.map((other) => other.column), column].some((other) => isCollatable(other.typeOid, context.types));
+  const ownCollation = used.some((other) => other.column.ownCollation === true);
+  return foldsText && (ownCollation || !context.collationsAgree) ? 'expression_depends_on_collation' : null;
+}
+
+const COLLATABLE = new Set(['text', 'varchar', 'bpchar', 'name', 'tsvector', 'tsquery']);
+
+/** Whether the type is, or is made of, text. Extensions' types count, since nothing says what their functions look at. */
+function isCollatable(oid: number, types: ReadonlyMap<number, SourceType>, depth = 0): boolean {
+  const type = types.get(oid);
+  if (type === undefined || depth > MAX_TYPE_DEPTH) return true;
+  if (type.extension !== null) return true;
+  if (type.schema === 'pg_catalog' && type.kind === 'base') return COLLATABLE.has(type.name);
+  if (type.kind === 'composite') return type.attributes.some((attribute) => isCollatable(attribute.typeOid, types, depth + 1));
+  return type.kind !== 'enum' && isCollatable(type.elementOid, types, depth + 1);
+}
+
+const MAX_TYPE_DEPTH = 16;
+
+function widthProblems(columns: readonly DestinationColumn[]): readonly TableProblem[] {
+  if (columns.length <= MAX_COLUMNS) return [];
+  return [{ errorName: 'row_too_wide', column: null, cause: `the table has ${columns.length} columns; a table can have ${MAX_COLUMNS}` }];
+}
+
+/** A key must arrive with every change and must not change its text by itself. Columns that are refused anyway need no second reason. */
+function keyProblems(
+  keyColumns: ReadonlySet<string>,
+  columns: readonly DestinationColumn[],
+  excluded: readonly ExcludedColumn[],
+): readonly TableProblem[] {
+  return [...keyColumns].flatMap((name): readonly TableProblem[] => {
+    const transfer = columns.find((column) => column.sourceName === name)?.transfer;
+    if (transfer === 'generated' || excluded.some((column) => column.sourceName === name)) {
+      const cause = `the key column ${JSON.stringify(name)} is generated, and the source does not send generated columns`;
+      return [{ errorName: 'identity_missing', column: name, cause, fix: 'Use a key of ordinary columns, or skip the object.' }];
+    }
+    if (transfer !== 'text') return [];
+    const cause = `the key column ${JSON.stringify(name)} names an object of the source, and changes when that is renamed`;
+    return [{ errorName: 'type_refused', column: name, cause, fix: 'Use a key of another type, or skip the object.' }];
+  });
+}
+
+function keysOf(source: SourceTable, columns: readonly DestinationColumn[]): Pick<DestinationTable, 'primaryKey' | 'uniqueKey' | 'identity'> {
+  const renamed = (names: readonly string[]): readonly string[] =>
+    names.map((name) => columns.find((column) => column.sourceName === name)?.name ?? name);
+  const identity: RowIdentity =
+    source.identity.kind === 'key' ? { kind: 'key', columns: renamed(source.identity.columns) } : source.identity;
+  const primaryKey = renamed(source.primaryKey);
+  const covered = identity.kind !== 'key' || sameSet(identity.columns, primaryKey);
+  return { primaryKey, uniqueKey: covered ? [] : identity.columns, identity };
+}
+
+function sameSet(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((item) => b.includes(item));
+}

@@ -1,0 +1,83 @@
+// What a destination table looks like: the columns that are written, how each gets its value, and what makes a row unique.
+import type { QualifiedName } from '../pg/ident.ts';
+import { fitsIdentifier } from '../pg/ident.ts';
+import type { RowIdentity } from './table.ts';
+
+/**
+ * A type by its name at the destination. `typmod` is compared with the catalogue, `modifiers` is what DDL says for it;
+ * both are absent (-1 and '') where a type has none.
+ */
+export interface TypeRef extends QualifiedName {
+  readonly array: boolean;
+  readonly typmod: number;
+  /** e.g. `(10,2)`, parentheses included. */
+  readonly modifiers: string;
+}
+
+/**
+ * How a column of the destination gets its values.
+ * - `same`: the source's value in text or binary form.
+ * - `text`: the source's text form, kept as text: the type means something else on another server (`reg*`).
+ * - `generated`: computed by the destination itself; nothing may be written to it.
+ */
+export type ColumnTransfer = 'same' | 'text' | 'generated';
+
+/** One column of a destination table. */
+export interface DestinationColumn {
+  /** Name at the destination: the source's, unless that has more than 63 bytes in UTF-8. */
+  readonly name: string;
+  readonly sourceName: string;
+  /** `pg_attribute.attnum` at the source. */
+  readonly attnum: number;
+  readonly sourceTypeOid: number;
+  readonly type: TypeRef;
+  /** The type as SQL text, quoted and qualified: fit for DDL and for a cast. */
+  readonly typeSql: string;
+  readonly notNull: boolean;
+  readonly transfer: ColumnTransfer;
+  /** The expression of a generated column, null for the others. */
+  readonly expression: string | null;
+}
+
+/** Why a generated column does not exist at the destination. Its values are derived, so no data is lost. */
+export type ExclusionReason =
+  | 'expression_uses_user_objects'
+  | 'expression_depends_on_collation'
+  | 'expression_uses_renamed_column'
+  | 'expression_uses_text_column'
+  | 'expression_unreadable'
+  | 'type_unavailable';
+
+export interface ExcludedColumn {
+  readonly sourceName: string;
+  readonly attnum: number;
+  readonly reason: ExclusionReason;
+}
+
+/** A destination table, as planned before it is created. */
+export interface DestinationTable extends QualifiedName {
+  /** In the source's column order; excluded columns are not among them. */
+  readonly columns: readonly DestinationColumn[];
+  readonly excluded: readonly ExcludedColumn[];
+  /** Destination names of the primary key's columns in index order; empty when there is none. */
+  readonly primaryKey: readonly string[];
+  /** Destination names of the replica-identity index's columns where they differ from the primary key; else empty. */
+  readonly uniqueKey: readonly string[];
+  /** How rows are found again, by destination names. */
+  readonly identity: RowIdentity;
+  /** Whether the values of all columns mean the same in binary form at both servers. */
+  readonly binarySafe: boolean;
+}
+
+/** The columns that carry values, in order: what a COPY into the table lists. */
+export function writtenColumns(table: DestinationTable): readonly DestinationColumn[] {
+  return table.columns.filter((column) => column.transfer !== 'generated');
+}
+
+/** The most columns a Postgres table can have. Source: PostgreSQL manual, "Appendix K. PostgreSQL Limits". */
+export const MAX_COLUMNS = 1600;
+
+/** Whether a name can stand at the destination as it is. */
+export function keepsName(name: string): boolean {
+  return name !== '' && fitsIdentifier(name);
+}
