@@ -1,12 +1,13 @@
 // Two kinds of tests: `unit` needs no database and runs in seconds; `pg` runs against real PostgreSQL clusters.
 import { defineConfig } from 'vitest/config';
 
-const UNIT_TESTS = ['{contract,server,scripts,web}/**/*.test.ts'];
+const UNIT_TESTS = ['{contract,server,web,bench}/**/*.test.ts'];
 const DATABASE_TESTS = ['server/**/*.pg.test.ts'];
 const EVERYWHERE_EXCLUDED = ['**/node_modules/**', '**/dist/**'];
 
 export default defineConfig({
   test: {
+    reporters: ['default', './scripts/closing-line-reporter.mjs'],
     projects: [
       {
         test: {

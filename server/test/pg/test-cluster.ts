@@ -54,7 +54,11 @@ export class TestCluster {
   /** Runs a statement as the superuser in the database `postgres`, on a session of its own. */
   async query(text: string, values?: readonly (string | readonly string[])[]): Promise<readonly Row[]> {
     const session = await connect(this.#connectionOf('postgres'), { applicationName: 'test harness', side: this.side });
-    return session.query(text, values).finally(() => session.close());
+    try {
+      return await session.query(text, values);
+    } finally {
+      await session.close();
+    }
   }
 
   /** Marks what exists now, so that `dropSince` removes only what came later. */

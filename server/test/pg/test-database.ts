@@ -1,7 +1,7 @@
 // Databases and roles for one test, with sessions that close by themselves when it ends.
 import { connect, type SessionPurpose } from '../../src/db/connect.ts';
 import type { PgSession, Row } from '../../src/db/session.ts';
-import { Secret } from '../../src/lib/secret.ts';
+import type { Secret } from '../../src/lib/secret.ts';
 import type { ConnectionSettings } from '../../src/model/connection.ts';
 import { quoteIdent, quoteLiteral } from '../../src/pg/ident.ts';
 import type { Side } from './shared-clusters.ts';

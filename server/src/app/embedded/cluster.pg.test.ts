@@ -39,8 +39,12 @@ async function start(name: string, options: Partial<ClusterOptions> = {}): Promi
 
 async function ask(settings: ConnectionSettings, sql: string): Promise<string | null> {
   const session = await connect(settings, { applicationName: 'millrace test', side: 'source' });
-  const rows = await session.query(sql).finally(() => session.close());
-  return rows[0]?.[0] ?? null;
+  try {
+    const rows = await session.query(sql);
+    return rows[0]?.[0] ?? null;
+  } finally {
+    await session.close();
+  }
 }
 
 describe('a cluster', () => {

@@ -183,7 +183,8 @@ export class EmbeddedCluster {
   async #ask(): Promise<Answer> {
     try {
       const session = await connect(this.connection(), { applicationName: 'millrace start', side: 'destination' });
-      const rows = await session.query("SELECT pg_catalog.current_setting('data_directory')").finally(() => session.close());
+      const rows = await session.query("SELECT pg_catalog.current_setting('data_directory')");
+      await session.close();
       return rows[0]?.[0] === dataDirectory(this.#place.home) ? 'ready' : 'silent';
     } catch (error) {
       return error instanceof MillraceError && error.errorName === 'authentication_failed' ? 'wrong_password' : 'silent';
