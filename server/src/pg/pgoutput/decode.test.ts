@@ -70,30 +70,37 @@ describe('decodeMessage', () => {
   });
 
   it.each([
-    ['an unknown type', '58'],
-    ['a streamed block, which version 1 does not have', '530000000501'],
-    ['an insert with the kind of an old tuple', '49000000014f0000'],
-    ['an update with an unknown tuple kind', '5500000001580000'],
-    ['a delete with a new tuple', '44000000014e0000'],
-    ['a column of an unknown kind', '49000000014e000178'],
-    ['a negative number of columns', '49000000014effff'],
-    ['a negative value length', '49000000014e000174ffffffff'],
-    ['a value longer than the message', '49000000014e0001747fffffff00'],
-    ['a begin without a position', '4200000000000000000002ba1a3a1b8d20000002df'],
-    ['a begin with the frozen transaction id', '420000000001542f180002ba1a3a1b8d2000000002'],
-    ['a commit with flags', '43010000000001542f180000000001542f480002ba1a3a1b8d20'],
-    ['a relation of an unknown replica identity', '520000000173007400780000'],
-    ['a relation without a name', '5200000001730000640000'],
-    ['a relation name that is not UTF-8', '52000000017300ff00640000'],
-    ['a relation with a negative number of columns', '52000000017300740064ffff'],
-    ['a truncate of more relations than it holds', '54000000020000000001'],
-    ['a truncate of minus one relations', '54ffffffff00'],
-    ['a truncate with unknown options', '54000000010400000001'],
-    ['a logical message with unknown flags', '4d020000000000000001700000000000'],
-    ['a logical message of negative length', '4d0000000000000000017000ffffffff'],
-  ])('refuses %s', (_name, hex) => {
+    ['an unknown type', '58', 'a message has an unknown type'],
+    ['a streamed block, which version 1 does not have', '530000000501', 'a message has an unknown type'],
+    ['an insert with the kind of an old tuple', '49000000014f0000', 'an insert has no new tuple'],
+    ['an update with an unknown tuple kind', '5500000001580000', 'an update has no new tuple'],
+    ['an update whose old tuple is all there is', '55000000014b0000', 'an update is cut off'],
+    ['an update with two old tuples', '55000000014b00004b0000', 'an update has no new tuple'],
+    ['a delete with a new tuple', '44000000014e0000', 'a delete has no old tuple'],
+    ['a column of an unknown kind', '49000000014e000178', 'a column has an unknown kind'],
+    ['a negative number of columns', '49000000014effff', 'a tuple has a negative number of columns'],
+    ['a negative value length', '49000000014e000174ffffffff', 'a value length is negative'],
+    ['a value that would end where it began', '49000000014e000174fffffffb', 'a value length is negative'],
+    ['a value longer than the message', '49000000014e0001747fffffff00', 'a value is cut off'],
+    ['a begin without a position', '4200000000000000000002ba1a3a1b8d20000002df', 'a begin has no position'],
+    ['a begin with the frozen transaction id', '420000000001542f180002ba1a3a1b8d2000000002', 'a begin has a reserved transaction id'],
+    ['a commit with flags', '43010000000001542f180000000001542f480002ba1a3a1b8d20', 'a commit has unknown flags'],
+    ['a commit without an end', '43000000000001542f1800000000000000000002ba1a3a1b8d20', 'a commit has no position'],
+    ['a relation of an unknown replica identity', '520000000173007400780000', 'a relation has an unknown replica identity'],
+    ['a relation without a name', '5200000001730000640000', 'a relation name is empty'],
+    ['a relation name that is not UTF-8', '52000000017300ff00640000', 'a relation name is not UTF-8'],
+    ['a relation name without an end', '52000000017300746465', 'a relation name has no end'],
+    ['a relation with a negative number of columns', '52000000017300740064ffff', 'a relation has a negative number of columns'],
+    ['a column name that is not UTF-8', '52000000017300740064000100c00000000019ffffffff', 'a column name is not UTF-8'],
+    ['a column without a type', '52000000017300740064000100630000000019ffffff', 'a relation column is cut off'],
+    ['a truncate of more relations than it holds', '54000000020000000001', 'a truncate is cut off'],
+    ['a truncate of minus one relations', '54ffffffff00', 'a truncate has a negative number of relations'],
+    ['a truncate with unknown options', '54000000010400000001', 'a truncate has unknown options'],
+    ['a logical message with unknown flags', '4d020000000000000001700000000000', 'a logical message has unknown flags'],
+    ['a logical message of negative length', '4d0000000000000000017000ffffffff', 'a message length is negative'],
+  ])('refuses %s', (_name, hex, what) => {
     const bytes = Buffer.from(hex, 'hex');
-    expect(() => decode(bytes, 0, bytes.length)).toThrow(ProtocolError);
+    expect(() => decode(bytes, 0, bytes.length)).toThrow(expect.objectContaining({ name: 'ProtocolError', what }));
   });
 });
 
