@@ -13,13 +13,10 @@ export interface TypeProblem {
   readonly fix?: string | undefined;
 }
 
-/** A type to create, or (`extend`) an enum of ours to add labels to. */
+/** A type to create, or an enum of ours to add labels to: which of the two is decided when it is done. */
 export interface TypeDefinition extends QualifiedName {
-  readonly action: 'create' | 'extend';
   readonly source: QualifiedName;
   readonly shape: TypeShape;
-  /** Labels that an enum has already; empty for `create`. */
-  readonly existingLabels: readonly string[];
   /** The name that a range's multirange gets; null: the server chooses. */
   readonly multirange: QualifiedName | null;
 }

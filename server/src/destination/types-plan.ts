@@ -204,15 +204,7 @@ class TypePlanner {
   }
 
   #definition(type: SourceType, name: QualifiedName, shape: TypeShape): TypeDefinition {
-    const existing = this.#input.destination.existing.get(nameKey(name))?.shape;
-    return {
-      ...name,
-      source: { schema: type.schema, name: type.name },
-      action: existing === undefined || existing === null ? 'create' : 'extend',
-      shape,
-      existingLabels: existing?.kind === 'enum' ? existing.labels : [],
-      multirange: this.#multirangeName(type),
-    };
+    return { ...name, source: { schema: type.schema, name: type.name }, shape, multirange: this.#multirangeName(type) };
   }
 
   #multirangeName(range: SourceType): QualifiedName | null {

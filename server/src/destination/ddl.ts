@@ -1,0 +1,214 @@
+// Creates and drops destination tables. Ownership is an OID in our state, written in the transaction that makes the table.
+import type { PgSession } from '../db/session.ts';
+import { must } from '../lib/assert.ts';
+import type { DestinationTable } from '../model/destination-table.ts';
+import { MillraceError } from '../model/error.ts';
+import { objectLabel } from '../model/table.ts';
+import { type QualifiedName, quoteIdent } from '../pg/ident.ts';
+import * as sql from './ddl.sql.ts';
+import { ensureTypes } from './ddl-types.ts';
+import { type ExistingColumn, readColumns, readRelations, readSchemas, readServerFacts } from './introspect.ts';
+import { holdEpoch, setObjectState } from './state.ts';
+import * as stateSql from './state.sql.ts';
+import type { Fence } from './state-records.ts';
+import { sameRef } from './types-existing.ts';
+import type { TypeDefinition } from './types-outcome.ts';
+
+/** Which object a table belongs to, and who says so. */
+export interface TableOwner {
+  readonly fence: Fence;
+  readonly source: QualifiedName;
+}
+
+/** A planned table with the types that it needs. */
+export interface TableToCreate {
+  readonly table: DestinationTable;
+  readonly definitions: readonly TypeDefinition[];
+}
+
+/** `created`: made just now, empty. `found`: it was ours already, with these very columns, and may hold rows. */
+export interface CreatedTable {
+  readonly kind: 'created' | 'found';
+  readonly oid: number;
+}
+
+/**
+ * Makes schema, types and table in one transaction, and records in the object's state that the table is ours, with its columns and
+ * identity. Throws `destination_table_exists` when the name is taken by something that this object did not create,
+ * `object_schema_changed` when our own table has other columns, `destination_schema_denied`, `fenced`.
+ */
+export async function createDestinationTable(session: PgSession, owner: TableOwner, plan: TableToCreate): Promise<CreatedTable> {
+  const { table } = plan;
+  return session.transaction('BEGIN', async () => {
+    await session.query(sql.LOCK_DDL);
+    await holdEpoch(session, owner.fence);
+    await ensureSchemas(session, [table.schema, ...plan.definitions.map((definition) => definition.schema)]);
+    const [existing] = await readRelations(session, [table]);
+    if (existing !== undefined) await assertOurs(session, owner, { table, oid: existing.oid });
+    await grantedOr(session, table.schema, async () => {
+      await ensureTypes(session, owner.fence.pipeline, plan.definitions);
+      if (existing === undefined) await createTable(session, owner, table);
+    });
+    const oid = existing?.oid ?? must((await readRelations(session, [table]))[0], 'the table just created').oid;
+    if (existing === undefined) await assertOwnExpressions(session, table, oid);
+    const { schema, name, columns, identity } = table;
+    await setObjectState(session, owner.fence, owner.source, { destination: { schema, name }, destinationOid: oid, columns, identity });
+    return { kind: existing === undefined ? 'created' : 'found', oid };
+  });
+}
+
+/**
+ * Adds the primary key and the unique index that the table lacks; does nothing when both are there. Blocks writers of the table, not readers.
+ * A violation is thrown as the server reports it: the copied rows then are not the source's.
+ */
+export async function addKeys(session: PgSession, fence: Fence, table: DestinationTable): Promise<void> {
+  await session.transaction('BEGIN', async () => {
+    await holdEpoch(session, fence);
+    const [relation] = await readRelations(session, [table]);
+    if (relation === undefined) throw vanished(table);
+    const indexes = await session.query(sql.UNIQUE_INDEXES, [relation.oid]);
+    const hasPrimaryKey = indexes.some((row) => row[0] === 't');
+    const hasUniqueKey = indexes.some((row) => sameMembers(JSON.parse(row[1] ?? '[]') as string[], table.uniqueKey));
+    for (const statement of sql.keyStatements(table, { primaryKey: !hasPrimaryKey, uniqueKey: !hasUniqueKey })) await session.query(statement, []);
+  });
+}
+
+/**
+ * Drops the object's table if it is ours and still there, by OID: a table that somebody else put under its name stays.
+ * Throws `destination_has_dependents` when something was built on it. Returns whether a table was dropped.
+ */
+export async function dropDestinationTable(session: PgSession, owner: TableOwner, tableOid: number): Promise<boolean> {
+  return session.transaction('BEGIN', async () => {
+    await session.query(sql.LOCK_DDL);
+    await holdEpoch(session, owner.fence);
+    const dropped = (await isOurs(session, owner, tableOid)) && (await dropByOid(session, tableOid));
+    await setObjectState(session, owner.fence, owner.source, { destinationOid: null, columns: null, identity: null });
+    return dropped;
+  });
+}
+
+/** Makes the schemas that are missing. CREATE on the database is needed only where one is: IF NOT EXISTS would ask for it always. */
+export async function ensureSchemas(session: PgSession, schemas: readonly string[]): Promise<void> {
+  const wanted = [...new Set(schemas)];
+  const present = new Set((await readSchemas(session, wanted)).map((schema) => schema.name));
+  for (const schema of wanted) {
+    if (!present.has(schema)) await grantedOr(session, schema, () => session.query(sql.createSchema(schema), []));
+  }
+}
+
+async function createTable(session: PgSession, owner: TableOwner, table: DestinationTable): Promise<void> {
+  try {
+    await session.query(sql.createTable(table), []);
+  } catch (error) {
+    // A table's name is a type's name too, and an enum or a domain may have it.
+    if (!(error instanceof MillraceError) || error.facts.sqlstate !== DUPLICATE_OBJECT) throw error;
+    throw tableExists(owner, table, error);
+  }
+}
+
+async function assertOurs(session: PgSession, owner: TableOwner, found: { readonly table: DestinationTable; readonly oid: number }): Promise<void> {
+  if (!(await isOurs(session, owner, found.oid))) throw tableExists(owner, found.table);
+  if (!sameColumns(await readColumns(session, found.oid), found.table)) {
+    throw new MillraceError('object_schema_changed', {
+      cause: `the destination table ${objectLabel(found.table)} has other columns than ${objectLabel(owner.source)} now needs`,
+      object: objectLabel(owner.source),
+      side: 'destination',
+    });
+  }
+}
+
+async function isOurs(session: PgSession, owner: TableOwner, tableOid: number): Promise<boolean> {
+  const { schema, name } = owner.source;
+  const rows = await session.query(stateSql.OWNER_OF_TABLE, [tableOid]);
+  return rows.some((row) => row[0] === owner.fence.pipeline && row[1] === schema && row[2] === name);
+}
+
+async function dropByOid(session: PgSession, oid: number): Promise<boolean> {
+  const [before] = await session.query(sql.TABLE_BY_OID, [oid]);
+  if (before === undefined) return false;
+  const table = { schema: before[0] ?? '', name: before[1] ?? '' };
+  await session.query(sql.lockTable(table), []);
+  const [locked] = await readRelations(session, [table]);
+  // Renamed between the two looks, and the name is another table's now: what we hold the lock on is not ours.
+  if (locked?.oid !== oid) return dropByOid(session, oid);
+  try {
+    await session.query(sql.dropTable(table), []);
+  } catch (error) {
+    throw dependentsOr(error, table);
+  }
+  return true;
+}
+
+const DEPENDENT_OBJECTS = '2BP01';
+const DUPLICATE_OBJECT = '42710';
+const INSUFFICIENT_PRIVILEGE = '42501';
+
+function dependentsOr(error: unknown, table: QualifiedName): unknown {
+  if (!(error instanceof MillraceError) || error.facts.sqlstate !== DEPENDENT_OBJECTS) return error;
+  return new MillraceError(
+    'destination_has_dependents',
+    {
+      cause: `${objectLabel(table)} can't be replaced, because views or other objects were built on it`,
+      sqlstate: DEPENDENT_OBJECTS,
+      side: 'destination',
+    },
+    error,
+  );
+}
+
+/** Runs `work`; a refused privilege becomes `destination_schema_denied` with the GRANT to paste. */
+async function grantedOr<T>(session: PgSession, schema: string, work: () => Promise<T>): Promise<T> {
+  // The failed statement aborts the transaction, so the role must be known before.
+  const { role, database } = await readServerFacts(session);
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof MillraceError) || error.facts.sqlstate !== INSUFFICIENT_PRIVILEGE) throw error;
+    throw new MillraceError(
+      'destination_schema_denied',
+      {
+        cause: error.facts.cause,
+        fix:
+          `GRANT CREATE ON DATABASE ${quoteIdent(database)} TO ${quoteIdent(role)};\n` +
+          `-- or, where the schema exists: GRANT USAGE, CREATE ON SCHEMA ${quoteIdent(schema)} TO ${quoteIdent(role)};`,
+        sqlstate: INSUFFICIENT_PRIVILEGE,
+        side: 'destination',
+      },
+      error,
+    );
+  }
+}
+
+/** An expression is the source's text: before anything runs it, the server itself says what it reaches for. */
+async function assertOwnExpressions(session: PgSession, table: DestinationTable, oid: number): Promise<void> {
+  if (table.columns.every((column) => column.transfer !== 'generated')) return;
+  const [foreign] = await session.query(sql.FOREIGN_DEPENDENCIES, [oid]);
+  if (foreign === undefined) return;
+  throw new MillraceError('type_refused', {
+    cause: `a generated column of ${objectLabel(table)} uses ${foreign[0] ?? 'an object'} of the destination`,
+    side: 'destination',
+  });
+}
+
+function tableExists(owner: TableOwner, table: QualifiedName, underlying?: unknown): MillraceError {
+  const cause = `the destination has ${objectLabel(table)} already, and pipeline ${JSON.stringify(owner.fence.pipeline)} did not create it`;
+  return new MillraceError('destination_table_exists', { cause, object: objectLabel(owner.source), side: 'destination' }, underlying);
+}
+
+function vanished(table: QualifiedName): MillraceError {
+  return new MillraceError('object_schema_changed', { cause: `the destination table ${objectLabel(table)} is gone`, side: 'destination' });
+}
+
+function sameColumns(existing: readonly ExistingColumn[], table: DestinationTable): boolean {
+  return (
+    existing.length === table.columns.length &&
+    existing.every((column, index) => {
+      const wanted = table.columns[index];
+      return wanted?.name === column.name && sameRef(column.type, wanted.type) && column.generated === (wanted.transfer === 'generated');
+    })
+  );
+}
+
+function sameMembers(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((name) => b.includes(name));
+}
