@@ -5,6 +5,9 @@ const UNIT_TESTS = ['{contract,server,web,bench}/**/*.test.ts'];
 const DATABASE_TESTS = ['server/**/*.pg.test.ts'];
 const EVERYWHERE_EXCLUDED = ['**/node_modules/**', '**/dist/**'];
 
+/** Only for a replay: without the variable every run tries new inputs. */
+const PROPERTY_SEED = process.env['MILLRACE_SEED'] === undefined ? [] : ['server/test/property-seed.ts'];
+
 export default defineConfig({
   test: {
     reporters: ['default', './scripts/closing-line-reporter.mjs'],
@@ -12,6 +15,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          setupFiles: PROPERTY_SEED,
           include: UNIT_TESTS,
           exclude: [...EVERYWHERE_EXCLUDED, ...DATABASE_TESTS],
         },
@@ -19,6 +23,7 @@ export default defineConfig({
       {
         test: {
           name: 'pg',
+          setupFiles: PROPERTY_SEED,
           include: DATABASE_TESTS,
           exclude: EVERYWHERE_EXCLUDED,
           globalSetup: ['server/test/pg/global-setup.ts'],
