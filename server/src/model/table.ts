@@ -44,6 +44,8 @@ export interface SourceTable extends QualifiedName {
   readonly leaves: readonly SourceLeaf[];
   /** Whether the table is an inheritance parent (not partitioning): a copy must say ONLY. */
   readonly hasInheritanceChildren: boolean;
+  /** Whether our role owns the table (or is a member of its owner): only then may it enter a publication of ours. Absent: unknown. */
+  readonly owned?: boolean | undefined;
   /** Size on disk of all leaves with TOAST, and the planner's row estimate (-1 when never analysed). */
   readonly sizeBytes: number;
   readonly estimatedRows: number;
@@ -54,6 +56,23 @@ export interface SourceLeaf extends QualifiedName {
   readonly oid: number;
   readonly relfilenode: number;
   readonly pages: number;
+  /** Whether our role may read the leaf by its own name: privileges and policies of the root do not reach it. Absent: `ok`. */
+  readonly access?: LeafAccess | undefined;
+  /** How the leaf hangs below its root, nearest parent first; absent or empty for a table that is not partitioned. */
+  readonly lineage?: readonly PartitionEdge[] | undefined;
+}
+
+/** What stands in the way of reading a leaf by its own name. */
+export type LeafAccess = 'ok' | 'no_select_privilege' | 'row_level_security';
+
+/** One step from a partition to its parent. */
+export interface PartitionEdge {
+  readonly childOid: number;
+  readonly parentOid: number;
+  /** Identity of the `pg_inherits` row: another one after DETACH and ATTACH. */
+  readonly version: string;
+  /** Whether the child was created as this parent's partition, so that it never held a row that its root did not publish. */
+  readonly createdInPlace: boolean;
 }
 
 /** Why a relation can't be an object. Each reason is shown to users with what they can do. */
