@@ -52,7 +52,8 @@ ORDER BY v.nspname, v.relname`;
 
 /**
  * $1 oid[]. Generated columns depend on nothing but built-ins when pg_depend names only the table itself: dependencies on
- * pinned objects are not recorded. Source: manual, "52.18. pg_depend".
+ * pinned objects are not recorded. Before 15 the expression's dependencies hang on the column (type \`a\`, unlike the \`n\` of its
+ * own type), later on its pg_attrdef row. Source: manual, "52.18. pg_depend".
  */
 export const COLUMNS_SQL = `
 SELECT a.attrelid, a.attname, a.attnum, a.atttypid, a.atttypmod,
@@ -62,8 +63,9 @@ SELECT a.attrelid, a.attname, a.attnum, a.atttypid, a.atttypmod,
        CASE WHEN a.attgenerated <> '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END AS expression,
        a.attgenerated <> '' AND NOT EXISTS (
          SELECT FROM pg_catalog.pg_depend AS dependency
-         WHERE dependency.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass
-           AND dependency.objid = d.oid
+         WHERE (dependency.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND dependency.objid = d.oid
+                OR dependency.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND dependency.objid = a.attrelid
+                   AND dependency.objsubid = a.attnum AND dependency.deptype = 'a')
            AND NOT (dependency.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND dependency.refobjid = d.adrelid)
        ) AS builtins_only
 FROM pg_catalog.pg_attribute AS a

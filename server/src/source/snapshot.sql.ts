@@ -48,26 +48,24 @@ export const COLUMNS = `
    ORDER BY attnum`;
 
 /**
- * Settings that exist only on some versions, by name and value. Timeouts of a role must not end a long load; a peer that is gone must
- * be noticed; and a table that was replaced by a view must not make us run the view's functions.
+ * Settings that exist only on some versions, by name and value. Timeouts of a role must not end a long load, and a table
+ * that was replaced by a view must not make us run the view's functions.
  */
 export const GUARD_SETTINGS = `
   SELECT pg_catalog.set_config(s.name, wanted.value, false)
     FROM (VALUES ('transaction_timeout', '0'),
                  ('idle_session_timeout', '0'),
-                 ('client_connection_check_interval', '5s'),
                  ('restrict_nonsystem_relation_kind', 'view, foreign-table')) AS wanted (name, value)
     JOIN pg_catalog.pg_settings AS s ON s.name = wanted.name`;
 
-/** Sessions that wait for a lock which ours withholds: how long the longest has waited for the relations' locks, in seconds. */
-export const LONGEST_WAIT = `
-  SELECT pg_catalog.max(extract(epoch FROM pg_catalog.clock_timestamp() - a.query_start))
-    FROM pg_catalog.pg_locks AS held
-    JOIN pg_catalog.pg_locks AS wanted
-      ON wanted.locktype = 'relation' AND wanted.database = held.database AND wanted.relation = held.relation
-     AND NOT wanted.granted AND wanted.mode = 'AccessExclusiveLock'
-    JOIN pg_catalog.pg_stat_activity AS a ON a.pid = wanted.pid
-   WHERE held.pid = pg_catalog.pg_backend_pid() AND held.locktype = 'relation' AND held.granted`;
+/** Whether somebody waits for a lock that only our ACCESS SHARE lock on the snapshot's relations withholds: DDL, TRUNCATE. */
+export const IS_IN_THE_WAY = `
+  SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_locks AS held
+      JOIN pg_catalog.pg_locks AS wanted
+        ON wanted.locktype = 'relation' AND wanted.database = held.database AND wanted.relation = held.relation
+       AND NOT wanted.granted AND wanted.mode = 'AccessExclusiveLock'
+     WHERE held.pid = pg_catalog.pg_backend_pid() AND held.locktype = 'relation' AND held.granted)`;
 
 /** Ends the statements of other sessions of ours. */
 export const CANCEL_BACKENDS = 'SELECT pg_catalog.pg_cancel_backend(pid) FROM pg_catalog.unnest($1::pg_catalog.int4[]) AS pid';

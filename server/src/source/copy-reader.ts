@@ -1,0 +1,82 @@
+// One session that reads pieces of tables, all in the snapshot of another session, and hands their bytes on unread.
+import type { PgSession } from '../db/session.ts';
+import { type OnCopyData, WireSession } from '../db/wire-session.ts';
+import { MillraceError } from '../model/error.ts';
+import { objectLabel } from '../model/table.ts';
+import { beginInSnapshot, type CopyQuery, copyOut, oidOf } from './copy.sql.ts';
+import { guardCopySession } from './snapshot.ts';
+
+/** Settings of a session that reads: a page range must be read as such, by one process, and without a compiler's warm-up. */
+export const COPY_READER_SETTINGS: Readonly<Record<string, string>> = {
+  enable_seqscan: 'off',
+  enable_indexscan: 'off',
+  enable_indexonlyscan: 'off',
+  enable_bitmapscan: 'off',
+  max_parallel_workers_per_gather: '0',
+  jit: 'off',
+};
+
+/** Reads for one load after another; between `begin` and `end` it is inside the load's snapshot. */
+export class CopyReader {
+  readonly #wire: WireSession;
+
+  /** Takes the session over for good. */
+  static async open(session: PgSession): Promise<CopyReader> {
+    await guardCopySession(session);
+    return new CopyReader(new WireSession(session));
+  }
+
+  private constructor(wire: WireSession) {
+    this.#wire = wire;
+  }
+
+  get backendPid(): number {
+    return this.#wire.backendPid;
+  }
+
+  async begin(exportedName: string): Promise<void> {
+    await this.#wire.query(beginInSnapshot(exportedName));
+  }
+
+  /**
+   * Reads a piece; `onData` gets whole CopyData messages as they came. Resolves to the number of rows when the last byte was handed on.
+   * Throws `object_vanished` when the name turned out to lead to another relation (its schema can be renamed under our lock): what was
+   * handed on must be thrown away then.
+   */
+  async read(query: CopyQuery, onData: OnCopyData): Promise<number> {
+    const copied = this.#wire.copyOut(copyOut(query), onData);
+    const named = this.#wire.query(oidOf(query.leaf));
+    // Both fail together when the connection is lost; the second must not count as unhandled.
+    named.catch(() => {});
+    const { count } = await copied;
+    const [row] = (await named).rows;
+    if (Number(row?.[0] ?? 0) !== query.leaf.oid) throw replaced(query);
+    return count;
+  }
+
+  /** Stops the flow of data until `resume`; the server waits. */
+  pause(): void {
+    this.#wire.pause();
+  }
+
+  resume(): void {
+    this.#wire.resume();
+  }
+
+  async end(): Promise<void> {
+    await this.#wire.query('COMMIT');
+  }
+
+  async close(): Promise<void> {
+    await this.#wire.close();
+  }
+
+  destroy(): void {
+    this.#wire.destroy();
+  }
+}
+
+function replaced(query: CopyQuery): MillraceError {
+  const label = objectLabel(query.leaf);
+  return new MillraceError('object_vanished', { cause: `${label} was replaced by another relation while it was read`, object: label, side: 'source' });
+}

@@ -1,0 +1,60 @@
+// The statements that read one piece of a table as COPY data.
+import { type QualifiedName, quoteIdent, quoteLiteral, quoteName } from '../pg/ident.ts';
+import type { CopyLeaf, PageRange } from './chunks.ts';
+
+/** A column to read. `asText`: in its text form, because the destination keeps it as `text`. */
+export interface CopyColumn {
+  readonly name: string;
+  readonly asText: boolean;
+}
+
+export type CopyFormat = 'text' | 'binary';
+
+/** Rows of one page range of one leaf. */
+export interface CopyQuery {
+  readonly leaf: CopyLeaf;
+  readonly range: PageRange;
+  readonly columns: readonly CopyColumn[];
+  readonly format: CopyFormat;
+  /** Only rows that a transaction since this one wrote (the low 32 bits of its id, as `xid` prints them); null: all rows. */
+  readonly writtenSince: number | null;
+}
+
+/** Joins the snapshot of another session. Source: PostgreSQL manual, "SET TRANSACTION". */
+export function beginInSnapshot(exportedName: string): string {
+  return `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT ${quoteLiteral(exportedName)}`;
+}
+
+/**
+ * A parenthesised SELECT, since COPY of a table by its name leaves generated columns out, reads nothing of a partitioned table, and
+ * knows no page ranges. `ctid` comparisons become a TID Range Scan from PostgreSQL 14 on.
+ */
+export function copyOut(query: CopyQuery): string {
+  const columns = query.columns.map(({ name, asText }) => (asText ? `${quoteIdent(name)}::pg_catalog.text` : quoteIdent(name)));
+  const { leaf } = query;
+  const conditions = [...pageConditions(query.range), ...ageConditions(query.writtenSince)];
+  const where = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`;
+  return `COPY (SELECT ${columns.join(', ')} FROM ${leaf.only ? 'ONLY ' : ''}${quoteName(leaf)}${where}) TO STDOUT (FORMAT ${query.format})`;
+}
+
+/** The OID that the name leads to now; null for none. */
+export function oidOf(relation: QualifiedName): string {
+  return `SELECT pg_catalog.to_regclass(${quoteLiteral(quoteName(relation))})::pg_catalog.oid`;
+}
+
+function pageConditions({ fromPage, toPage }: PageRange): string[] {
+  return [
+    ...(fromPage === 0 ? [] : [`ctid OPERATOR(pg_catalog.>=) '(${Math.trunc(fromPage)},0)'::pg_catalog.tid`]),
+    ...(toPage === null ? [] : [`ctid OPERATOR(pg_catalog.<) '(${Math.trunc(toPage)},0)'::pg_catalog.tid`]),
+  ];
+}
+
+/**
+ * `xmin` is the row's own even when the row is frozen, and ages are distances from the present, so this holds across the wraparound
+ * of ids; rows that are older than two billion transactions may be among the result, which does no harm.
+ * Source: PostgreSQL manual, "24.1.5. Preventing Transaction ID Wraparound Failures".
+ */
+function ageConditions(writtenSince: number | null): string[] {
+  if (writtenSince === null) return [];
+  return [`pg_catalog.age(xmin) OPERATOR(pg_catalog.<=) pg_catalog.age('${writtenSince >>> 0}'::pg_catalog.xid)`];
+}
