@@ -65,11 +65,14 @@ export class ApplySession {
     }
   }
 
-  /** Runs `statements` (each must change exactly one row) and commits. Throws `fenced` when one does not. */
-  async commit(statements: readonly string[]): Promise<void> {
+  /**
+   * Runs `checkpoint`, which must change exactly one row, then `others`, and commits. Throws `fenced` when it does not: another process
+   * has taken over.
+   */
+  async commit(checkpoint: string, others: readonly string[]): Promise<void> {
     await this.#begin();
-    const results = await settleAll(statements.map((sql) => this.#wire.query(sql)));
-    if (results.some((result) => result.count !== 1)) {
+    const [moved] = await settleAll([checkpoint, ...others].map((sql) => this.#wire.query(sql)));
+    if (moved?.count !== 1) {
       await this.rollback();
       throw new MillraceError('fenced', { cause: 'the checkpoint was taken over by another process', side: 'destination' });
     }

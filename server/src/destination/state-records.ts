@@ -71,6 +71,8 @@ export interface ObjectRecord {
   readonly snapshot: string | null;
   readonly snapshotLsn: Lsn | null;
   readonly appliedLsn: Lsn | null;
+  /** The load was resumed under a second snapshot: until `snapshotLsn` the rows may be newer than the stream. */
+  readonly overlap: boolean;
   /** Grows with every historical load; chunks of earlier ones count for nothing. */
   readonly copyGeneration: number;
   readonly counters: ObjectCounters;
@@ -123,7 +125,7 @@ export function pipelineOf(row: Row): PipelineRecord {
 export const OBJECT_COLUMNS = [
   'source_schema', 'source_name', 'source_oid', 'state', 'desired', 'restart_requested', 'resume_requested', 'reason',
   'destination_schema', 'destination_name', 'destination_oid', 'columns', 'identity', 'snapshot', 'snapshot_lsn', 'applied_lsn',
-  'copy_generation', 'rows_copied', 'bytes_copied', 'inserted', 'updated', 'deleted', 'truncated',
+  'copy_generation', 'rows_copied', 'bytes_copied', 'inserted', 'updated', 'deleted', 'truncated', 'overlap',
 ] as const;
 
 export function objectOf(row: Row): ObjectRecord {
@@ -144,6 +146,7 @@ export function objectOf(row: Row): ObjectRecord {
     snapshot: row[13] ?? null,
     snapshotLsn: optional(row, 14, parseLsn),
     appliedLsn: optional(row, 15, parseLsn),
+    overlap: text(row, 23) === 't',
     copyGeneration: Number(text(row, 16)),
     counters: {
       rowsCopied: BigInt(text(row, 17)),

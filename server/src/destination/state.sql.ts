@@ -80,6 +80,7 @@ export const OBJECT_PATCH_TYPES = {
   snapshot: 'pg_catalog.text',
   snapshot_lsn: 'pg_catalog.pg_lsn',
   applied_lsn: 'pg_catalog.pg_lsn',
+  overlap: 'pg_catalog.bool',
   copy_generation: 'pg_catalog.int4',
 } as const;
 

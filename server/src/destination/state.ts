@@ -104,6 +104,7 @@ export interface ObjectPatch {
   readonly snapshot?: string | null;
   readonly snapshotLsn?: Lsn | null;
   readonly appliedLsn?: Lsn | null;
+  readonly overlap?: boolean;
   readonly copyGeneration?: number;
   /** Sets all counters to 0: a new historical load begins. */
   readonly resetCounters?: true;
@@ -224,6 +225,7 @@ function patchValues(patch: ObjectPatch): readonly (readonly [PatchColumn, Patch
   if (patch.snapshot !== undefined) entries.push(['snapshot', patch.snapshot]);
   if (patch.snapshotLsn !== undefined) entries.push(['snapshot_lsn', lsn(patch.snapshotLsn)]);
   if (patch.appliedLsn !== undefined) entries.push(['applied_lsn', lsn(patch.appliedLsn)]);
+  if (patch.overlap !== undefined) entries.push(['overlap', patch.overlap]);
   if (patch.copyGeneration !== undefined) entries.push(['copy_generation', patch.copyGeneration]);
   return entries;
 }

@@ -1,0 +1,107 @@
+// How an object goes on when a session begins: from what the state says of it, what is wanted now, and what the catalogue shows.
+import type { ObjectRecord, StateReason } from '../../destination/state-records.ts';
+import type { LiveObject } from '../../engine/live-object.ts';
+import { type DestinationTable, writtenColumns } from '../../model/destination-table.ts';
+import { MillraceError } from '../../model/error.ts';
+import { CATALOGUE } from '../../model/error-catalogue.ts';
+import type { ObjectState } from '../../model/object-state.ts';
+import { objectLabel } from '../../model/table.ts';
+import { type Lsn, LSN_ZERO, maxLsn } from '../../pg/lsn.ts';
+import { parseSnapshot } from '../../pg/snapshot.ts';
+import type { PlannedObject } from './plan.ts';
+
+/** What is to happen with an object in the session that begins. */
+export type Resumption =
+  /** Nothing is applied; `state` and `reason` are what people see. */
+  | { readonly kind: 'rest'; readonly state: ObjectState; readonly reason: MillraceError | null }
+  /** It holds its place in the stream, but nothing is applied. */
+  | { readonly kind: 'hold'; readonly state: 'paused' | 'failed'; readonly applied: Lsn; readonly reason: StateReason | null }
+  /** Its historical load is due: from the start, or from the chunks that are there. */
+  | { readonly kind: 'load'; readonly resume: boolean }
+  /** It goes on streaming from its own position. */
+  | { readonly kind: 'stream'; readonly applied: Lsn; readonly handoff: LiveObject['handoff'] };
+
+/** Decides for one planned object. `checkpoint` is null when the pipeline is fresh. */
+export function resumptionOf(object: PlannedObject, checkpoint: Lsn | null): Resumption {
+  const { record, desired, outcome } = object;
+  if (desired === 'skipped') return { kind: 'rest', state: 'skipped', reason: null };
+  if (outcome.kind === 'refused') return { kind: 'rest', state: 'ineligible', reason: outcome.error };
+  if (record === null || checkpoint === null || record.restartRequested) return load(desired);
+  if (record.sourceOid !== object.source.oid) return load(desired);
+  switch (record.state) {
+    case 'pending':
+    case 'skipped':
+    case 'ineligible':
+      return load(desired);
+    case 'copying':
+      return desired === 'paused' ? holdAt(record, 'paused', checkpoint) : { kind: 'load', resume: record.snapshot !== null };
+    case 'failed':
+      if (healsByReload(record.reason)) return load(desired);
+      return record.resumeRequested && desired === 'included' ? resume(record, checkpoint) : holdAt(record, 'failed', checkpoint);
+    case 'paused':
+    case 'catching_up':
+    case 'streaming':
+      return desired === 'paused' ? holdAt(record, 'paused', checkpoint) : resume(record, checkpoint);
+  }
+}
+
+function load(desired: PlannedObject['desired']): Resumption {
+  return desired === 'paused' ? { kind: 'rest', state: 'paused', reason: null } : { kind: 'load', resume: false };
+}
+
+/** A paused copy, or one that failed, has no rows to go on from: it begins again. */
+function resume(record: ObjectRecord, checkpoint: Lsn): Resumption {
+  if (record.snapshot === null && record.copyGeneration > 0) return { kind: 'load', resume: false };
+  return { kind: 'stream', applied: positionOf(record, checkpoint), handoff: handoffOf(record) };
+}
+
+function holdAt(record: ObjectRecord, state: 'paused' | 'failed', checkpoint: Lsn): Resumption {
+  return { kind: 'hold', state, applied: positionOf(record, checkpoint), reason: record.reason };
+}
+
+/** A streaming object's own position is as far as the checkpoint, which covers it. */
+function positionOf(record: ObjectRecord, checkpoint: Lsn): Lsn {
+  const applied = record.appliedLsn ?? LSN_ZERO;
+  return record.state === 'streaming' ? maxLsn(applied, checkpoint) : applied === LSN_ZERO ? checkpoint : applied;
+}
+
+function handoffOf(record: ObjectRecord): LiveObject['handoff'] {
+  if (record.snapshot === null || record.snapshotLsn === null || record.state === 'streaming') return null;
+  return { snapshot: parseSnapshot(record.snapshot), end: record.snapshotLsn, overlap: record.overlap };
+}
+
+function healsByReload(reason: StateReason | null): boolean {
+  return reason !== null && reason.name in CATALOGUE && CATALOGUE[reason.name as keyof typeof CATALOGUE].retry === 'backoff';
+}
+
+/** The engine's view of a planned object. */
+export function liveObject(object: PlannedObject, table: DestinationTable, start: Pick<LiveObject, 'state' | 'applied' | 'handoff'>): LiveObject {
+  return {
+    key: objectLabel(object.source),
+    source: { schema: object.source.schema, name: object.source.name },
+    sourceOid: object.source.oid,
+    expected: writtenColumns(table).map((column) => ({ name: column.sourceName, typeOid: column.sourceTypeOid })),
+    identity: identityColumns(table),
+    shape: null,
+    ...start,
+  };
+}
+
+/** Source names of the columns that find a row; null for a multiset. */
+function identityColumns(table: DestinationTable): readonly string[] | null {
+  switch (table.identity.kind) {
+    case 'full':
+      return null;
+    case 'none':
+      return [];
+    case 'key': {
+      const { columns } = table.identity;
+      return table.columns.filter((column) => columns.includes(column.name)).map((column) => column.sourceName);
+    }
+  }
+}
+
+/** What the state keeps of an error. */
+export function stateReason(error: MillraceError): StateReason {
+  return { name: error.errorName, code: error.code, cause: error.facts.cause, fix: error.fix };
+}

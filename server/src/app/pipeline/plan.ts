@@ -1,0 +1,112 @@
+// What a pipeline should replicate, and how: the source's catalogue against the file and the state, before anything is changed.
+import type { PgSession } from '../../db/session.ts';
+import { readCollation, readDestinationTypes } from '../../destination/introspect.ts';
+import { assignNames, type NamespaceRule, nameKey } from '../../destination/names.ts';
+import { loadOwnedTypes } from '../../destination/state.ts';
+import type { Desired, ObjectRecord } from '../../destination/state-records.ts';
+import type { TypeDefinition } from '../../destination/types-outcome.ts';
+import { planTypes, typeLookup } from '../../destination/types-plan.ts';
+import { planTable, type TableProblem } from '../../destination/types-table.ts';
+import type { DestinationTable } from '../../model/destination-table.ts';
+import { MillraceError } from '../../model/error.ts';
+import { objectLabel, type SourceTable } from '../../model/table.ts';
+import type { QualifiedName } from '../../pg/ident.ts';
+import type { ServerVersion } from '../../pg/version.ts';
+import { readTables } from '../../source/catalog.ts';
+import type { IneligibleRelation } from '../../source/eligibility.ts';
+import { readTypes } from '../../source/types.ts';
+import type { PipelineSettings } from '../config/settings.ts';
+
+/** One table of the source, with the decision about it. */
+export interface PlannedObject {
+  readonly source: SourceTable;
+  /** The name at the destination, kept from earlier runs. */
+  readonly name: QualifiedName;
+  readonly desired: Desired;
+  /** What the state says of an object of this name; null: it is new. */
+  readonly record: ObjectRecord | null;
+  readonly outcome:
+    | { readonly kind: 'table'; readonly table: DestinationTable; readonly definitions: readonly TypeDefinition[] }
+    | { readonly kind: 'refused'; readonly error: MillraceError };
+}
+
+export interface PipelinePlan {
+  readonly sourceVersion: ServerVersion;
+  readonly objects: readonly PlannedObject[];
+  readonly ineligible: readonly IneligibleRelation[];
+}
+
+export interface PlanInput {
+  readonly source: PgSession;
+  readonly destination: PgSession;
+  readonly settings: PipelineSettings;
+  readonly records: readonly ObjectRecord[];
+}
+
+/** Reads both sides and plans every table. Throws `name_collision`; a table that can't have a twin is an outcome, not an error. */
+export async function planPipeline({ source, destination, settings, records }: PlanInput): Promise<PipelinePlan> {
+  const catalogue = await readTables(source, { schemas: settings.schemas });
+  const known = new Map(records.map((record) => [nameKey(record.source), record]));
+  const wanted = catalogue.tables.map((table) => ({
+    schema: table.schema,
+    name: table.name,
+    target: explicitly(settings, table)?.target ?? null,
+    assigned: known.get(nameKey(table))?.destination ?? null,
+  }));
+  const names = assignNames(settings.namespace, wanted);
+  const planned = await planTables({ source, destination, settings, records }, catalogue.tables, names);
+  const objects = catalogue.tables.map((table, index): PlannedObject => {
+    const record = known.get(nameKey(table)) ?? null;
+    const desired = desiredOf(settings, table, { record, isFirstRun: records.length === 0 });
+    return { source: table, name: names[index] ?? table, desired, record, outcome: planned[index] ?? notPlanned(table) };
+  });
+  return { sourceVersion: catalogue.version, objects, ineligible: catalogue.ineligible };
+}
+
+/**
+ * Whether an object is wanted. The file's `include: false` always counts; otherwise an operator's word, and for a new table the rule for
+ * new tables (the pipeline's first run takes all by `default_object_state`).
+ */
+export function desiredOf(
+  settings: Pick<PipelineSettings, 'objects' | 'includeNewTables' | 'defaultObjectState'>,
+  table: QualifiedName,
+  known: { readonly record: Pick<ObjectRecord, 'desired'> | null; readonly isFirstRun: boolean },
+): Desired {
+  const listed = explicitly(settings, table);
+  if (listed?.include === false) return 'skipped';
+  if (known.record !== null) return known.record.desired;
+  if (listed?.include === true) return 'included';
+  if (known.isFirstRun) return settings.defaultObjectState;
+  return settings.includeNewTables ? 'included' : 'skipped';
+}
+
+function explicitly(settings: Pick<PipelineSettings, 'objects'>, table: QualifiedName) {
+  return settings.objects.find((object) => object.schema === table.schema && object.name === table.name);
+}
+
+async function planTables(
+  { source, destination, settings }: PlanInput,
+  tables: readonly SourceTable[],
+  names: readonly QualifiedName[],
+): Promise<readonly PlannedObject['outcome'][]> {
+  const rule: NamespaceRule = settings.namespace;
+  const types = await readTypes(source, tables.flatMap((table) => table.columns.map((column) => column.typeOid)));
+  const existing = await readDestinationTypes(destination, typeLookup(types.values(), rule), await loadOwnedTypes(destination));
+  const tableNames = new Set(names.map(nameKey));
+  const outcomes = planTypes({ types, destination: existing, rule, tableNames });
+  const collationsAgree = (await readCollation(source)) === (await readCollation(destination));
+  return tables.map((table, index) => {
+    const plan = planTable({ source: table, name: names[index] ?? table, types, outcomes, destination: existing, collationsAgree });
+    return plan.kind === 'table' ? plan : { kind: 'refused', error: refusal(table, plan.problems) };
+  });
+}
+
+function refusal(table: SourceTable, problems: readonly TableProblem[]): MillraceError {
+  const [first] = problems;
+  const cause = problems.map((problem) => problem.cause).join('; ');
+  return new MillraceError(first?.errorName ?? 'type_refused', { cause, fix: first?.fix, object: objectLabel(table), side: 'destination' });
+}
+
+function notPlanned(table: SourceTable): PlannedObject['outcome'] {
+  return { kind: 'refused', error: refusal(table, []) };
+}

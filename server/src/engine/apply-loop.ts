@@ -1,0 +1,460 @@
+// The heart of a running pipeline: takes frames from the stream, collects batches, and brings them to the destination one after another.
+import { must } from '../lib/assert.ts';
+import type { ChangeCounts } from '../model/batch/object-batch.ts';
+import type { RowFormat } from '../model/batch/row-format.ts';
+import { type Lsn, maxLsn, minLsn } from '../pg/lsn.ts';
+import { readKeepalive, StreamFrame, streamFrameKind, walDataPayload } from '../pg/pgoutput/frame.ts';
+import { nextStep } from './apply-step.ts';
+import { Assembler, type AssemblerHost } from './assembler.ts';
+import { CatchUp } from './catch-up.ts';
+import { type LiveObject, neededFrom, type StreamTransaction } from './live-object.ts';
+import type { ApplyLane, ChangeFeed, Spool } from './ports.ts';
+import { RecentTransactions } from './recent-transactions.ts';
+import type { CommitPoint, StreamBatch } from './stream-batch.ts';
+import { Wakeup } from './wakeup.ts';
+
+export interface ApplyLoopOptions {
+  readonly feed: ChangeFeed;
+  readonly lane: ApplyLane;
+  readonly format: RowFormat;
+  /** The checkpoint that the destination holds. */
+  readonly checkpoint: Lsn;
+  /** Where the stream begins: at the checkpoint, or before it when an object lags behind. */
+  readonly from: Lsn;
+  /** A batch of this size is flushed even inside a source transaction. */
+  readonly batchBytes: number;
+  readonly openSpool: (object: LiveObject) => Spool;
+  readonly nowMs: () => number;
+  /** An object became part of the stream, or its position moved by catching up. */
+  readonly onObjectChange: (object: LiveObject) => void;
+}
+
+/** With a backlog, waiting for this much makes larger, cheaper batches; without one, nobody waits. */
+const BACKLOG_BATCH_BYTES = 2 * 1024 * 1024;
+const BACKLOG_LINGER_MS = 200;
+/** How far the server must be ahead for this to count as a backlog. */
+const BACKLOG_WAL_BYTES = 2 * 1024 * 1024;
+const CATCH_UP_BYTES = 8 * 1024 * 1024;
+const TICK_MS = 100;
+const STATUS_INTERVAL_MS = 5_000;
+
+/** Runs until `stop`, or throws: an `ObjectHalt` for one object, anything else for the whole session. */
+export class ApplyLoop implements AssemblerHost {
+  readonly format: RowFormat;
+  readonly recent = new RecentTransactions();
+  readonly #options: ApplyLoopOptions;
+  readonly #objects = new Map<number, LiveObject>();
+  readonly #spools = new Map<LiveObject, Spool>();
+  readonly #catchUps = new Map<LiveObject, CatchUp>();
+  /** Objects whose new state waits for the commit that covers the position at which it began. */
+  readonly #unsettled = new Map<LiveObject, Lsn>();
+  /** Objects that are catching up: asked after every transaction, so the others must not be walked through. */
+  readonly #waiting = new Set<LiveObject>();
+  readonly #assembler: Assembler;
+  readonly #wakeup = new Wakeup();
+  #ready: StreamBatch | null = null;
+  #paused = false;
+  #laneBusy = false;
+  #transactionOpen = false;
+  #stopping = false;
+  #wanted = false;
+  #failure: unknown = null;
+  #received: Lsn;
+  #checkpoint: Lsn;
+  #serverEnd = 0;
+  #checkpointAtMs: number;
+  #statusAtMs = 0;
+  #lastCommitTimeMicros: bigint | null = null;
+
+  constructor(options: ApplyLoopOptions) {
+    this.#options = options;
+    this.format = options.format;
+    this.#received = options.from;
+    this.#checkpoint = options.checkpoint;
+    this.#checkpointAtMs = options.nowMs();
+    this.#assembler = new Assembler(this);
+  }
+
+  /** Durable at the destination. */
+  get checkpoint(): Lsn {
+    return this.#checkpoint;
+  }
+
+  /** Between transactions: everything before is with us. */
+  get received(): Lsn {
+    return this.#received;
+  }
+
+  get lastCommitTimeMicros(): bigint | null {
+    return this.#lastCommitTimeMicros;
+  }
+
+  /** What the slot may be confirmed to: the oldest position that any object still needs. */
+  get confirmable(): Lsn {
+    let position = this.#checkpoint;
+    for (const object of this.#objects.values()) {
+      // A streaming object's own position may lag behind the checkpoint that covers it.
+      if (object.state === 'streaming') continue;
+      const needed = neededFrom(object);
+      if (needed !== null) position = minLsn(position, needed);
+    }
+    return position;
+  }
+
+  /** Adds an object, or replaces the former one of the same relation. */
+  addObject(object: LiveObject): void {
+    this.#objects.set(object.sourceOid, object);
+    if (object.state === 'catching_up') this.#waiting.add(object);
+  }
+
+  removeObject(object: LiveObject): void {
+    if (this.#objects.get(object.sourceOid) === object) this.#objects.delete(object.sourceOid);
+    this.#dropSpool(object);
+    this.#waiting.delete(object);
+    this.#unsettled.delete(object);
+  }
+
+  objects(): readonly LiveObject[] {
+    return [...this.#objects.values()];
+  }
+
+  /**
+   * From the next transaction on, changes of `object` are kept aside; resolves with the position from which they are, as soon as the
+   * stream stands between two transactions.
+   */
+  beginKeepingAside(object: LiveObject): Promise<Lsn> {
+    return this.#atBoundary(() => {
+      object.state = 'copying';
+      object.applied = this.#received;
+      object.handoff = null;
+      this.#assembler.forgetShape(object);
+      this.#dropSpool(object);
+      this.addObject(object);
+      return this.#received;
+    });
+  }
+
+  /** The historical load of `object` is complete (state `catching_up`): its changes that were kept aside are applied from now on. */
+  copyFinished(object: LiveObject): void {
+    this.#waiting.add(object);
+    if (!this.#assembler.inTransaction) this.#settle(this.#received);
+    this.#wakeup.wake();
+  }
+
+  /**
+   * Takes `object` out of the stream between two transactions; resolves when it is. It keeps its place: its position is written with
+   * the commit that covers it.
+   */
+  pauseObject(object: LiveObject): Promise<void> {
+    return this.#atBoundary(() => {
+      if (object.state === 'streaming') object.applied = maxLsn(object.applied, this.#received);
+      object.state = 'paused';
+      this.#waiting.delete(object);
+      this.#dropSpool(object);
+      this.#unsettled.set(object, object.applied);
+      this.#wakeup.wake();
+    });
+  }
+
+  /** Asks for a checkpoint at the received position as soon as it is reached, instead of when it is due. */
+  wantCheckpoint(wanted: boolean): void {
+    this.#wanted = wanted;
+    if (wanted) {
+      this.#options.feed.status(this.#received, this.confirmable, true);
+      this.#wakeup.wake();
+    }
+  }
+
+  /** Ends `run` after what is being flushed; a source transaction that is only partly here is given up. */
+  stop(): void {
+    this.#stopping = true;
+    this.#options.feed.pause();
+    this.#wakeup.wake();
+  }
+
+  /** Ends `run` with an error: the feed broke. */
+  fail(error: unknown): void {
+    this.#failure ??= error;
+    this.#wakeup.wake();
+  }
+
+  /** Takes one CopyData payload of the replication stream. Never throws: errors end `run`. */
+  takeFrame(bytes: Buffer, start: number, end: number): void {
+    if (this.#failure !== null) return;
+    try {
+      if (streamFrameKind(bytes, start, end) === StreamFrame.keepalive) this.#keepalive(bytes, start);
+      else {
+        this.#serverEnd = bytes.readUInt32BE(start + 9) * 2 ** 32 + bytes.readUInt32BE(start + 13);
+        this.#assembler.take(bytes, walDataPayload(start), end);
+        if (this.#assembler.batch.sizeBytes >= this.#options.batchBytes) this.#batchIsFull();
+      }
+    } catch (error) {
+      this.#options.feed.pause();
+      this.fail(error);
+    }
+  }
+
+  async run(): Promise<void> {
+    for (;;) {
+      if (this.#failure !== null) throw this.#failure;
+      this.#tick();
+      switch (nextStep(this.#facts())) {
+        case 'flush':
+          await this.#flushReady();
+          break;
+        case 'commit':
+          await this.#commit(must(this.#assembler.batch.lastCommit, 'the commit of the transaction that was flushed'));
+          break;
+        case 'checkpoint':
+          await this.#commit({ endLsn: this.#cleanPosition(), commitTimeMicros: this.#lastCommitTimeMicros ?? 0n });
+          break;
+        case 'catch_up':
+          await this.#catchUp();
+          break;
+        case 'stop':
+          this.#sendStatus(false);
+          return;
+        case 'wait':
+          await this.#wakeup.wait(TICK_MS);
+      }
+    }
+  }
+
+  // ---- what the assembler asks (AssemblerHost) ----
+
+  objectOf(relationOid: number): LiveObject | null {
+    return this.#objects.get(relationOid) ?? null;
+  }
+
+  route(object: LiveObject): 'batch' | 'aside' | 'drop' {
+    switch (object.state) {
+      case 'streaming':
+        return 'batch';
+      case 'copying':
+      case 'catching_up':
+        return 'aside';
+      case 'pending':
+      case 'skipped':
+      case 'paused':
+      case 'failed':
+      case 'ineligible':
+        return 'drop';
+    }
+  }
+
+  keepAside(object: LiveObject, bytes: Buffer, start: number, end: number): void {
+    let spool = this.#spools.get(object);
+    if (spool === undefined) {
+      spool = this.#options.openSpool(object);
+      this.#spools.set(object, spool);
+    }
+    spool.append(bytes, start, end);
+    if (bytes[start] === COMMIT_MESSAGE) spool.markCommit();
+  }
+
+  began(transaction: StreamTransaction): void {
+    this.recent.add(transaction.xid);
+  }
+
+  committed(point: CommitPoint): void {
+    this.#received = maxLsn(this.#received, point.endLsn);
+    this.#lastCommitTimeMicros = point.commitTimeMicros;
+    this.#settle(point.endLsn);
+    this.#wakeBoundaryWaiters();
+    const batch = this.#assembler.batch;
+    if (batch.isEmpty || this.#ready !== null) {
+      if (this.#transactionOpen) this.#wakeup.wake();
+      return;
+    }
+    if (this.#isWorthFlushing(batch)) this.#close();
+  }
+
+  nowMs(): number {
+    return this.#options.nowMs();
+  }
+
+  // ---- the steps ----
+
+  #facts() {
+    const clean = this.#isCleanBoundary();
+    let catchUpBytes = 0;
+    for (const [object, spool] of this.#spools) if (object.state === 'catching_up') catchUpBytes += spool.readableBytes;
+    return {
+      stopping: this.#stopping,
+      hasReadyBatch: this.#ready !== null,
+      destinationTransactionOpen: this.#transactionOpen,
+      atCleanBoundary: clean,
+      catchUpBytes,
+      idleBytes: Number(this.#received - this.#checkpoint),
+      msSinceCheckpoint: this.nowMs() - this.#checkpointAtMs,
+      unsettledObjects: clean ? this.#unsettled.size : 0,
+      checkpointWanted: this.#wanted,
+    };
+  }
+
+  async #flushReady(): Promise<void> {
+    const batch = this.#ready;
+    if (batch === null) return;
+    this.#ready = null;
+    this.#laneBusy = true;
+    if (this.#paused) {
+      if (this.#assembler.batch.sizeBytes >= this.#options.batchBytes) this.#close();
+      this.#paused = false;
+      this.#options.feed.resume();
+    }
+    this.#transactionOpen = true;
+    this.#count(batch);
+    await this.#options.lane.flush(batch);
+    if (!batch.endsInside) await this.#commit(must(batch.lastCommit, 'the last commit of a batch that ends at one'));
+    this.#laneBusy = false;
+    this.#closeIfIdle();
+  }
+
+  async #commit(point: CommitPoint): Promise<void> {
+    const settled = [...this.#unsettled].filter(([, position]) => position <= point.endLsn).map(([object]) => object);
+    for (const object of settled) this.#unsettled.delete(object);
+    const counts = new Map(this.#counts);
+    this.#counts.clear();
+    await this.#options.lane.commit({ checkpoint: point, settled, counts });
+    this.#transactionOpen = false;
+    this.#checkpoint = maxLsn(this.#checkpoint, point.endLsn);
+    this.#checkpointAtMs = this.nowMs();
+    for (const object of settled) this.#options.onObjectChange(object);
+    this.#sendStatus(false);
+  }
+
+  async #catchUp(): Promise<void> {
+    for (const [object, spool] of this.#spools) {
+      if (object.state !== 'catching_up' || spool.readableBytes === 0) continue;
+      let catchUp = this.#catchUps.get(object);
+      if (catchUp === undefined) {
+        catchUp = new CatchUp(object, this.format, () => this.nowMs());
+        this.#catchUps.set(object, catchUp);
+      }
+      this.#laneBusy = true;
+      await catchUp.step(spool, this.#options.lane, CATCH_UP_BYTES, this.#options.batchBytes);
+      this.#laneBusy = false;
+      this.#options.onObjectChange(object);
+      if (!this.#assembler.inTransaction) this.#settle(this.#received);
+      this.#closeIfIdle();
+      return;
+    }
+  }
+
+  readonly #counts = new Map<LiveObject, ChangeCounts>();
+
+  #count(batch: StreamBatch): void {
+    for (const [object, { counts }] of batch.objects) {
+      const total = this.#counts.get(object) ?? { inserted: 0, updated: 0, deleted: 0, truncated: 0 };
+      total.inserted += counts.inserted;
+      total.updated += counts.updated;
+      total.deleted += counts.deleted;
+      total.truncated += counts.truncated;
+      this.#counts.set(object, total);
+    }
+  }
+
+  /**
+   * At a boundary of the stream, objects with nothing left aside join it: from the next transaction on their changes go into the batches.
+   * Their new state is written with the next commit; until then a crash finds them catching up, with nothing lost.
+   */
+  #settle(position: Lsn): void {
+    // Before the checkpoint of the session's start the others skip what they have: an object that joined there would seem further than it is.
+    if (position < this.#options.checkpoint) return;
+    for (const object of this.#waiting) {
+      if (object.state !== 'catching_up' || this.#laneBusyWith(object)) continue;
+      if (!(this.#spools.get(object)?.isEmpty ?? true)) continue;
+      if (object.handoff !== null && position < object.handoff.end) continue;
+      object.state = 'streaming';
+      object.applied = maxLsn(object.applied, position);
+      object.handoff = null;
+      this.#waiting.delete(object);
+      this.#dropSpool(object);
+      this.#assembler.forgetShape(object);
+      this.#unsettled.set(object, position);
+      this.#wakeup.wake();
+    }
+  }
+
+  #laneBusyWith(object: LiveObject): boolean {
+    return this.#laneBusy && this.#catchUps.has(object);
+  }
+
+  #dropSpool(object: LiveObject): void {
+    this.#spools.get(object)?.close();
+    this.#spools.delete(object);
+    this.#catchUps.delete(object);
+  }
+
+  #keepalive(bytes: Buffer, start: number): void {
+    const keepalive = readKeepalive(bytes, start);
+    this.#serverEnd = Number(keepalive.serverEnd);
+    if (!this.#assembler.inTransaction) {
+      this.#received = maxLsn(this.#received, keepalive.serverEnd);
+      this.#settle(this.#received);
+      this.#wakeBoundaryWaiters();
+      this.#closeIfIdle();
+    }
+    if (keepalive.replyRequested) this.#sendStatus(false);
+    this.#wakeup.wake();
+  }
+
+  #sendStatus(replyRequested: boolean): void {
+    this.#statusAtMs = this.nowMs();
+    this.#options.feed.status(this.#received, this.confirmable, replyRequested);
+  }
+
+  #tick(): void {
+    if (this.nowMs() - this.#statusAtMs >= STATUS_INTERVAL_MS) this.#sendStatus(false);
+    else if (this.#wanted && this.#isCleanBoundary() && this.nowMs() - this.#statusAtMs >= TICK_MS) this.#sendStatus(true);
+    if (!this.#laneBusy) this.#closeIfIdle();
+  }
+
+  #isWorthFlushing(batch: StreamBatch): boolean {
+    if (batch.sizeBytes >= this.#options.batchBytes) return true;
+    if (this.#laneBusy) return false;
+    const behind = this.#serverEnd - Number(this.#received) > BACKLOG_WAL_BYTES;
+    return !behind || batch.sizeBytes >= BACKLOG_BATCH_BYTES || this.nowMs() - batch.startedAtMs >= BACKLOG_LINGER_MS;
+  }
+
+  #closeIfIdle(): void {
+    const batch = this.#assembler.batch;
+    if (this.#ready === null && !this.#assembler.inTransaction && !batch.isEmpty && this.#isWorthFlushing(batch)) this.#close();
+  }
+
+  #batchIsFull(): void {
+    if (this.#ready === null) this.#close();
+    else if (!this.#paused) {
+      this.#paused = true;
+      this.#options.feed.pause();
+    }
+  }
+
+  #close(): void {
+    this.#ready = this.#assembler.closeBatch();
+    this.#wakeup.wake();
+  }
+
+  #isCleanBoundary(): boolean {
+    return !this.#assembler.inTransaction && this.#assembler.batch.isEmpty && this.#ready === null;
+  }
+
+  /** The position up to which nothing is pending: with changes in hand that is the checkpoint itself. */
+  #cleanPosition(): Lsn {
+    return this.#isCleanBoundary() ? maxLsn(this.#received, this.#checkpoint) : this.#checkpoint;
+  }
+
+  readonly #boundaryWaiters: (() => void)[] = [];
+
+  /** Runs `action` between two transactions: in the very call that meets the boundary, since a chunk holds many transactions. */
+  #atBoundary<T>(action: () => T): Promise<T> {
+    if (!this.#assembler.inTransaction) return Promise.resolve(action());
+    return new Promise((resolve) => this.#boundaryWaiters.push(() => resolve(action())));
+  }
+
+  #wakeBoundaryWaiters(): void {
+    for (const run of this.#boundaryWaiters.splice(0)) run();
+  }
+}
+
+const COMMIT_MESSAGE = 0x43; // 'C'

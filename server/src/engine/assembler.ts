@@ -1,0 +1,248 @@
+// Turns decoded messages into batches: decides for every change whose it is, and collects it, keeps it aside or drops it.
+import type { RowFormat, RowSlice, TupleSlice } from '../model/batch/row-format.ts';
+import type { ChangeOutcome } from '../model/batch/object-batch.ts';
+import { MillraceError } from '../model/error.ts';
+import type { ErrorName } from '../model/error-catalogue.ts';
+import { objectLabel } from '../model/table.ts';
+import { type Lsn, LSN_ZERO } from '../pg/lsn.ts';
+import { decodeMessage } from '../pg/pgoutput/decode.ts';
+import type { OldKind, PgoutputSink, RelationMessage } from '../pg/pgoutput/messages.ts';
+import { type LiveObject, overlaps, owns, type StreamTransaction } from './live-object.ts';
+import { type CommitPoint, StreamBatch } from './stream-batch.ts';
+
+/** One object can't go on, and the others should: carries whose fault it is. */
+export class ObjectHalt extends Error {
+  override readonly name = 'ObjectHalt';
+  readonly object: LiveObject;
+  readonly reason: MillraceError;
+  /** `reload`: loading the object again mends it without anybody's help. */
+  readonly remedy: 'reload' | 'user';
+
+  constructor(object: LiveObject, reason: MillraceError, remedy: 'reload' | 'user') {
+    super(reason.message, { cause: reason });
+    this.object = object;
+    this.reason = reason;
+    this.remedy = remedy;
+  }
+}
+
+/** What the assembler asks and tells its surroundings. */
+export interface AssemblerHost {
+  readonly format: RowFormat;
+  /** The object whose changes this relation's are, or null for one that is not ours to follow. */
+  objectOf(relationOid: number): LiveObject | null;
+  /** `batch`: apply with the stream. `aside`: keep the raw message for later. */
+  route(object: LiveObject): 'batch' | 'aside' | 'drop';
+  /** A raw message of an object whose changes are kept aside. Begin and Commit come around its changes. */
+  keepAside(object: LiveObject, bytes: Buffer, start: number, end: number): void;
+  /** A transaction began, whether or not anything in it is ours. */
+  began(transaction: StreamTransaction): void;
+  /** A whole transaction is in; the host may take the batch now. */
+  committed(point: CommitPoint): void;
+  nowMs(): number;
+}
+
+/** Feeds on pgoutput messages in stream order. Throws `ObjectHalt`, or a `ProtocolError` when a message makes no sense. */
+export class Assembler implements PgoutputSink {
+  batch = new StreamBatch();
+  readonly #host: AssemblerHost;
+  readonly #relations = new Map<number, RelationMessage>();
+  readonly #oldTuple: TupleSlice = { bytes: NOTHING, at: 0, end: 0 };
+  readonly #newTuple: TupleSlice = { bytes: NOTHING, at: 0, end: 0 };
+  #transaction: StreamTransaction = { finalLsn: LSN_ZERO, xid: 0 };
+  #inTransaction = false;
+  /** The raw message being decoded, for those who keep it aside. */
+  #raw: RowSlice = { bytes: NOTHING, start: 0, end: 0 };
+  #begin: Buffer = NOTHING;
+  readonly #asideInTransaction = new Set<LiveObject>();
+  readonly #asideRelations = new Map<LiveObject, RelationMessage>();
+  readonly #rawRelations = new Map<number, Buffer>();
+
+  constructor(host: AssemblerHost) {
+    this.#host = host;
+  }
+
+  get inTransaction(): boolean {
+    return this.#inTransaction;
+  }
+
+  /** Decodes and takes in one message. */
+  take(bytes: Buffer, start: number, end: number): void {
+    this.#raw.bytes = bytes;
+    this.#raw.start = start;
+    this.#raw.end = end;
+    decodeMessage(bytes, start, end, this);
+  }
+
+  /** Hands the collected changes over and begins a new batch. */
+  closeBatch(): StreamBatch {
+    const closed = this.batch;
+    closed.endsInside = this.#inTransaction;
+    this.batch = new StreamBatch();
+    return closed;
+  }
+
+  /** Forgets what it knows of an object's rows; they are described again by the last relation message. */
+  forgetShape(object: LiveObject): void {
+    object.shape = null;
+    this.#asideRelations.delete(object);
+  }
+
+  begin(finalLsn: Lsn, _commitTimeMicros: bigint, xid: number): void {
+    this.#inTransaction = true;
+    this.#transaction = { finalLsn, xid };
+    this.#begin = Buffer.from(this.#raw.bytes.subarray(this.#raw.start, this.#raw.end));
+    this.#host.began(this.#transaction);
+  }
+
+  commit(_commitLsn: Lsn, endLsn: Lsn, commitTimeMicros: bigint): void {
+    this.#inTransaction = false;
+    for (const object of this.#asideInTransaction) this.#host.keepAside(object, this.#raw.bytes, this.#raw.start, this.#raw.end);
+    this.#asideInTransaction.clear();
+    const point = { endLsn, commitTimeMicros };
+    this.batch.lastCommit = point;
+    this.batch.transactions++;
+    this.#host.committed(point);
+  }
+
+  relation(message: RelationMessage): void {
+    this.#relations.set(message.oid, message);
+    this.#rawRelations.set(message.oid, Buffer.from(this.#raw.bytes.subarray(this.#raw.start, this.#raw.end)));
+    const object = this.#host.objectOf(message.oid);
+    if (object !== null) object.shape = null;
+  }
+
+  insert(relationOid: number, bytes: Buffer, newTuple: number, end: number): void {
+    const object = this.#ownerInBatch(relationOid);
+    if (object === null) return;
+    const batch = this.batch.of(object, overlaps(object, this.#transaction.finalLsn));
+    const before = batch.sizeBytes;
+    batch.insert(at(this.#newTuple, bytes, newTuple, end));
+    this.#grew(batch.sizeBytes - before);
+  }
+
+  update(relationOid: number, bytes: Buffer, oldKind: OldKind, oldTuple: number, newTuple: number, end: number): void {
+    const object = this.#ownerInBatch(relationOid);
+    if (object === null) return;
+    const batch = this.batch.of(object, overlaps(object, this.#transaction.finalLsn));
+    const before = batch.sizeBytes;
+    const outcome = batch.update(oldKind, at(this.#oldTuple, bytes, oldTuple, end), at(this.#newTuple, bytes, newTuple, end));
+    this.#grew(batch.sizeBytes - before);
+    this.#check(object, outcome);
+  }
+
+  delete(relationOid: number, bytes: Buffer, oldKind: OldKind, oldTuple: number, end: number): void {
+    const object = this.#ownerInBatch(relationOid);
+    if (object === null) return;
+    const batch = this.batch.of(object, overlaps(object, this.#transaction.finalLsn));
+    const before = batch.sizeBytes;
+    const outcome = batch.delete(oldKind, at(this.#oldTuple, bytes, oldTuple, end));
+    this.#grew(batch.sizeBytes - before);
+    this.#check(object, outcome);
+  }
+
+  truncate(relationOids: readonly number[]): void {
+    for (const oid of relationOids) {
+      const object = this.#ownerInBatch(oid);
+      if (object === null) continue;
+      this.batch.of(object, overlaps(object, this.#transaction.finalLsn)).truncate();
+      this.#grew(1);
+    }
+  }
+
+  type(): void {}
+
+  origin(): void {}
+
+  message(): void {}
+
+  /** The object that the running change is to be applied to with this batch; null when it is dropped or kept aside. */
+  #ownerInBatch(relationOid: number): LiveObject | null {
+    const object = this.#host.objectOf(relationOid);
+    if (object === null) return null;
+    const route = this.#host.route(object);
+    if (route === 'drop' || !owns(object, this.#transaction)) return null;
+    if (route === 'aside') {
+      this.#keepAside(object, relationOid);
+      return null;
+    }
+    if (object.shape === null) this.#describe(object, relationOid);
+    return object;
+  }
+
+  #keepAside(object: LiveObject, relationOid: number): void {
+    if (!this.#asideInTransaction.has(object)) {
+      this.#asideInTransaction.add(object);
+      this.#host.keepAside(object, this.#begin, 0, this.#begin.length);
+    }
+    const relation = this.#relations.get(relationOid);
+    const raw = this.#rawRelations.get(relationOid);
+    if (relation !== undefined && raw !== undefined && this.#asideRelations.get(object) !== relation) {
+      this.#asideRelations.set(object, relation);
+      this.#host.keepAside(object, raw, 0, raw.length);
+    }
+    this.#host.keepAside(object, this.#raw.bytes, this.#raw.start, this.#raw.end);
+  }
+
+  /** Compares what the stream says of the rows with what the destination table was made for. */
+  #describe(object: LiveObject, relationOid: number): void {
+    const message = this.#relations.get(relationOid);
+    if (message === undefined) throw halt(object, 'protocol_violation', 'a change came before the description of its table', 'user');
+    const found = message.columns.map((column) => `${column.name} ${column.typeOid}`).join();
+    const expected = object.expected.map((column) => `${column.name} ${column.typeOid}`).join();
+    if (found !== expected) throw halt(object, 'object_schema_changed', describeDifference(object, message), 'user');
+    // A batch that holds rows of the former shape keeps it; only equal columns get here, so the rows agree.
+    const columns = message.columns.map((column) => column.name);
+    object.shape = { format: this.#host.format, columns, identity: identityOf(object, columns) };
+  }
+
+  #check(object: LiveObject, outcome: ChangeOutcome): void {
+    switch (outcome) {
+      case 'done':
+        return;
+      case 'hole':
+        throw halt(object, 'object_copy_failed', 'a row changed its key between the parts of a resumed load', 'reload');
+      case 'unmatched':
+        throw halt(object, 'identity_missing', `a change of ${objectLabel(object.source)} carries no usable row identity`, 'user');
+    }
+  }
+
+  #grew(bytes: number): void {
+    if (this.batch.startedAtMs === 0) this.batch.startedAtMs = this.#host.nowMs();
+    this.batch.grew(bytes);
+  }
+}
+
+const NOTHING: Buffer = Buffer.alloc(0);
+
+function at(slice: TupleSlice, bytes: Buffer, offset: number, end: number): TupleSlice {
+  slice.bytes = bytes;
+  slice.at = offset;
+  slice.end = end;
+  return slice;
+}
+
+function identityOf(object: LiveObject, columns: readonly string[]) {
+  if (object.identity === null) return { kind: 'full' } as const;
+  if (object.identity.length === 0) return { kind: 'none' } as const;
+  const wanted = new Set(object.identity);
+  return { kind: 'key', columns: columns.flatMap((name, index) => (wanted.has(name) ? [index] : [])) } as const;
+}
+
+function describeDifference(object: LiveObject, message: RelationMessage): string {
+  const found = new Map(message.columns.map((column) => [column.name, column.typeOid]));
+  const expected = new Map(object.expected.map((column) => [column.name, column.typeOid]));
+  const added = [...found.keys()].filter((name) => !expected.has(name));
+  const gone = [...expected.keys()].filter((name) => !found.has(name));
+  const retyped = [...found].filter(([name, type]) => expected.has(name) && expected.get(name) !== type).map(([name]) => name);
+  const parts = [
+    ...(added.length > 0 ? [`added: ${added.join(', ')}`] : []),
+    ...(gone.length > 0 ? [`gone: ${gone.join(', ')}`] : []),
+    ...(retyped.length > 0 ? [`of another type: ${retyped.join(', ')}`] : []),
+  ];
+  return `the columns of ${objectLabel(object.source)} changed (${parts.join('; ') || 'another order'})`;
+}
+
+function halt(object: LiveObject, name: ErrorName, cause: string, remedy: 'reload' | 'user'): ObjectHalt {
+  return new ObjectHalt(object, new MillraceError(name, { cause, object: objectLabel(object.source), side: 'source' }), remedy);
+}
