@@ -52,11 +52,9 @@ export interface Reason {
   readonly fix: string;
 }
 
-/** The findings about one server or pipeline. */
-export interface CheckReport {
-  /** e.g. `source shop`, `destination warehouse`, `pipeline shop_to_warehouse`. */
+/** A finding with what it is about, e.g. `source shop`, `destination warehouse`, `pipeline shop_to_warehouse`. */
+export interface SubjectFinding extends Finding {
   readonly subject: string;
-  readonly findings: readonly Finding[];
 }
 
 /** A relation of a source, whether it can be an object or not. */

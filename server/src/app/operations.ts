@@ -1,0 +1,67 @@
+// Wires the command line's operations to the work: reads the file, picks what was named, and hands over.
+import type { Operations, OperationsSettings } from '../cli/operations.ts';
+import type { Log } from '../lib/log.ts';
+import { MillraceError } from '../model/error.ts';
+import type { Environment } from './config/environment.ts';
+import { loadFile } from './config/load.ts';
+import type { FileSettings } from './config/settings.ts';
+import { createLog } from './log.ts';
+import { findDestination, findPipeline, findSource, selectPipelines } from './selection.ts';
+
+/** The operations for one command. Each reads the file anew. */
+export function createOperations(environment: Environment, settings: OperationsSettings): Operations {
+  const log = createLog(settings.logLevel, settings.writeLog);
+  const load = (path: string): Promise<FileSettings> => loadWithWarnings(path, environment, log);
+  return {
+    demo: () => notThereYet('demo'),
+    async run(options) {
+      selectPipelines(await load(options.file), options.pipelines);
+      return notThereYet('run');
+    },
+    async check(options) {
+      const file = await load(options.file);
+      if (options.source !== null) findSource(file, options.source);
+      if (options.destination !== null) findDestination(file, options.destination);
+      if (options.pipeline !== null) findPipeline(file, options.pipeline);
+      return notThereYet('check');
+    },
+    async discover(options) {
+      findSource(await load(options.file), options.source);
+      return notThereYet('discover');
+    },
+    async listObjects(options) {
+      findPipeline(await load(options.file), options.pipeline);
+      return notThereYet('objects list');
+    },
+    async changeObjects(action, options) {
+      findPipeline(await load(options.file), options.pipeline);
+      return notThereYet(`objects ${action}`);
+    },
+    async verify(options) {
+      findPipeline(await load(options.file), options.pipeline);
+      return notThereYet('verify');
+    },
+    async status(options) {
+      selectPipelines(await load(options.file), options.pipeline === null ? [] : [options.pipeline]);
+      return notThereYet('status');
+    },
+    async drop(options) {
+      findPipeline(await load(options.file), options.pipeline);
+      return notThereYet('drop');
+    },
+  };
+}
+
+async function loadWithWarnings(path: string, environment: Environment, log: Log): Promise<FileSettings> {
+  const file = await loadFile(path, environment);
+  for (const warning of file.warnings) {
+    log.warn(`${path}:${warning.line}:${warning.column}: ${warning.message}`, warning.hint === null ? {} : { hint: warning.hint });
+  }
+  return file;
+}
+
+function notThereYet(command: string): Promise<never> {
+  return Promise.reject(
+    new MillraceError('usage', { cause: `millrace ${command} is not available in this version yet`, fix: 'Use a later version.' }),
+  );
+}
