@@ -91,7 +91,9 @@ const KEY_OPERATORS = `
     ORDER BY i.indisprimary DESC
     LIMIT 1
   ) AS i
-  CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::pg_catalog.int2[], i.indclass::pg_catalog.oid[]) AS part (attnum, opclass)
+  CROSS JOIN LATERAL ROWS FROM (
+    pg_catalog.unnest(i.indkey::pg_catalog.int2[]), pg_catalog.unnest(i.indclass::pg_catalog.oid[])
+  ) AS part (attnum, opclass)
   JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = part.attnum
   JOIN pg_catalog.pg_opclass AS oc ON oc.oid = part.opclass
   JOIN pg_catalog.pg_amop AS ao

@@ -2,11 +2,16 @@
 import type { CopySink } from '../db/wire-session.ts';
 import type { TransferFormat } from '../model/batch/row-format.ts';
 import type { CopyRows } from '../model/batch/segments.ts';
-import { BINARY_COPY_HEADER, BINARY_COPY_TRAILER } from '../pg/copy/binary.ts';
+import { COPY_HEADER_BYTES, COPY_TRAILER_BYTES, writeCopyHeader, writeCopyTrailer } from '../pg/copy/binary.ts';
 
 /** Stretches from this size on are sent without copying them once more. */
 const DIRECT_SIZE_BYTES = 16 * 1024;
 const GATHER_SIZE_BYTES = 128 * 1024;
+
+const BINARY_COPY_HEADER = Buffer.alloc(COPY_HEADER_BYTES);
+writeCopyHeader(BINARY_COPY_HEADER, 0);
+const BINARY_COPY_TRAILER = Buffer.alloc(COPY_TRAILER_BYTES);
+writeCopyTrailer(BINARY_COPY_TRAILER, 0);
 
 /** Writes `rows` in order, waiting for the socket to drain. The arena must not change until the COPY is answered. */
 export async function feedRows(sink: CopySink, rows: CopyRows, format: TransferFormat): Promise<void> {

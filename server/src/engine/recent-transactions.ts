@@ -1,4 +1,5 @@
 // Remembers which transactions the stream has brought lately: one of them that a new snapshot can't see yet would be lost.
+import type { Snapshot } from '../pg/snapshot.ts';
 
 const CAPACITY = 1 << 20;
 
@@ -12,8 +13,11 @@ export class RecentTransactions {
     this.#next = (this.#next + 1) & (CAPACITY - 1);
   }
 
-  /** Whether the stream brought the commit of `xid`. Reads the whole ring: for the few ids in progress at a snapshot. */
-  has(xid: number): boolean {
-    return xid !== 0 && this.#xids.includes(xid);
+  /**
+   * Whether the stream brought the commit of a transaction that the snapshot still counts as running. Reads the whole ring for each of
+   * these few.
+   */
+  hasRunning(snapshot: Snapshot): boolean {
+    return snapshot.runningDistances.some((distance) => this.#xids.includes((snapshot.xmaxLow + distance) >>> 0));
   }
 }

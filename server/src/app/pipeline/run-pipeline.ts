@@ -1,0 +1,77 @@
+// Keeps one pipeline running: session after session, with a pause between that grows while nothing gets better.
+import { setTimeout as delay } from 'node:timers/promises';
+import { ObjectHalt } from '../../engine/assembler.ts';
+import { backoffMs } from '../../lib/backoff.ts';
+import type { Log } from '../../lib/log.ts';
+import { MillraceError } from '../../model/error.ts';
+import { CATALOGUE } from '../../model/error-catalogue.ts';
+import { ProtocolError } from '../../pg/protocol-error.ts';
+import type { PipelineSettings } from '../config/settings.ts';
+import type { PipelineObserver } from './observer.ts';
+import { runSession, SessionRestart } from './session.ts';
+
+export interface PipelineRun {
+  readonly settings: PipelineSettings;
+  /** Ends when the source's position at the start is reached and no historical load is due. */
+  readonly once: boolean;
+  readonly log: Log;
+  readonly observer: PipelineObserver;
+  readonly signal: AbortSignal;
+}
+
+/** A wrong password is tried at most once a minute: more could lock the account. */
+const SLOW_RETRY_MS = 60_000;
+/** Transient errors in a row, without any progress, after which `once` gives up. */
+const ONCE_ATTEMPTS = 6;
+
+/**
+ * Runs until the signal aborts or, with `once`, until the work is done. Throws a `MillraceError` when a person has to do something: at the
+ * first start for whatever can't be reached, later only for what never heals by itself.
+ */
+export async function runPipeline(run: PipelineRun): Promise<void> {
+  let hasWorked = false;
+  let failures = 0;
+  while (!run.signal.aborted) {
+    const onWorking = (): void => {
+      hasWorked = true;
+      failures = 0;
+    };
+    try {
+      await runSession({ ...run, onWorking });
+      return;
+    } catch (error) {
+      if (run.signal.aborted) return;
+      if (error instanceof SessionRestart) {
+        run.log.info('starting the session anew', { why: error.message });
+        continue;
+      }
+      const problem = asMillraceError(error);
+      failures++;
+      if (isFinal(problem, { hasWorked, once: run.once, failures })) throw problem;
+      const waitMs = CATALOGUE[problem.errorName].retry === 'slow' ? SLOW_RETRY_MS : backoffMs(failures);
+      run.log.warn('the session ended; trying again', { code: problem.code, cause: problem.facts.cause, waitMs });
+      run.observer.pipelineState('retrying', problem);
+      await delay(waitMs, undefined, { signal: run.signal }).catch(() => {});
+    }
+  }
+}
+
+function isFinal(error: MillraceError, facts: { readonly hasWorked: boolean; readonly once: boolean; readonly failures: number }): boolean {
+  const { retry } = CATALOGUE[error.errorName];
+  if (retry === 'fatal' || retry === 'decision') return true;
+  if (!facts.hasWorked) return !isWorthWaiting(error) || facts.failures >= ONCE_ATTEMPTS;
+  if (facts.once) return retry !== 'backoff' || facts.failures >= ONCE_ATTEMPTS;
+  return false;
+}
+
+/** At the very start, a mistake in the file is far likelier than an outage; what a former run leaves behind for a moment is neither. */
+function isWorthWaiting(error: MillraceError): boolean {
+  return error.errorName === 'slot_in_use' || error.errorName === 'connection_lost' || error.errorName === 'destination_blocked';
+}
+
+function asMillraceError(error: unknown): MillraceError {
+  if (error instanceof MillraceError) return error;
+  if (error instanceof ObjectHalt) return error.reason;
+  if (error instanceof ProtocolError) return new MillraceError('protocol_violation', { cause: `source: ${error.message}`, side: 'source' }, error);
+  return new MillraceError('unexpected', { cause: error instanceof Error ? error.message : String(error) }, error);
+}
