@@ -20,6 +20,9 @@ const MAY_IMPORT = {
 const TEST_FILE = '[.]test[.]ts$|^server/test/';
 const IO_MODULES = '^(node:)?(net|tls|dgram|dns|fs|fs/promises|child_process|cluster|worker_threads|http|https|http2)$';
 
+/** Holds the version that the program prints. */
+const VERSION_FILE = '^server/package[.]json$';
+
 const pathOf = (folder) => (folder === 'contract' ? '^contract/src/' : `^server/src/${folder}/`);
 
 const layerRules = Object.entries(MAY_IMPORT).map(([folder, others]) => ({
@@ -27,7 +30,7 @@ const layerRules = Object.entries(MAY_IMPORT).map(([folder, others]) => ({
   comment: `${folder}/ may import only itself and: ${others.join(', ') || 'nothing'}`,
   severity: 'error',
   from: { path: pathOf(folder), pathNot: TEST_FILE },
-  to: { path: '^(server|contract|web|bench|scripts)/', pathNot: [pathOf(folder), ...others.map(pathOf)] },
+  to: { path: '^(server|contract|web|bench|scripts)/', pathNot: [pathOf(folder), ...others.map(pathOf), VERSION_FILE] },
 }));
 
 module.exports = {
