@@ -15,7 +15,13 @@ export type StateFacts =
 
 /** Version, writability, encoding and role. */
 export function checkServer(server: ServerFacts): readonly Finding[] {
-  return [versionFinding(server.versionNum), writableFinding(server), encodingFinding(server.encoding), roleFinding(server), temporaryFinding(server)];
+  return [
+    versionFinding(server.versionNum),
+    writableFinding(server),
+    encodingFinding(server.encoding),
+    roleFinding(server),
+    temporaryFinding(server),
+  ];
 }
 
 /** Each schema must exist with USAGE and CREATE, or the role must be able to make it. */
@@ -31,7 +37,9 @@ export function checkSchemas(
     const missing = [...(schema.mayUse ? [] : ['USAGE']), ...(schema.mayCreate ? [] : ['CREATE'])];
     if (missing.length === 0) return [];
     const cause = `role ${JSON.stringify(server.role)} lacks ${missing.join(' and ')} on the schema ${JSON.stringify(name)}`;
-    return [problem('fail', 'destination_schema_denied', { cause, fix: `GRANT ${missing.join(', ')} ON SCHEMA ${quoteIdent(name)} TO ${role};` })];
+    return [
+      problem('fail', 'destination_schema_denied', { cause, fix: `GRANT ${missing.join(', ')} ON SCHEMA ${quoteIdent(name)} TO ${role};` }),
+    ];
   });
   return problems.length > 0 ? problems : [passed('destination_schemas', 'the role may create tables in every schema that it needs')];
 }
@@ -45,7 +53,12 @@ export function checkState(server: ServerFacts, schema: SchemaFacts | undefined,
   if (schema === undefined && !server.mayCreateSchemas) return [missingSchema(server, STATE_SCHEMA)];
   if (schema !== undefined && state.kind === 'none' && !(schema.mayUse && schema.mayCreate)) {
     const cause = `the schema ${STATE_SCHEMA} exists, but role ${JSON.stringify(server.role)} may not use it`;
-    return [problem('fail', 'destination_schema_denied', { cause, fix: `GRANT USAGE, CREATE ON SCHEMA ${STATE_SCHEMA} TO ${quoteIdent(server.role)};` })];
+    return [
+      problem('fail', 'destination_schema_denied', {
+        cause,
+        fix: `GRANT USAGE, CREATE ON SCHEMA ${STATE_SCHEMA} TO ${quoteIdent(server.role)};`,
+      }),
+    ];
   }
   return [passed('destination_state', `the state can be kept in the schema ${STATE_SCHEMA}`)];
 }

@@ -24,12 +24,19 @@ export async function checkDestination(session: PgSession, use: IntendedUse): Pr
   const wanted = [...new Set(use.objects.map((object) => object.destination.schema))];
   const schemas = await readSchemas(session, [...wanted, STATE_SCHEMA]);
   const state = await readState(session, use.pipeline);
-  const relations = await readRelations(session, use.objects.map((object) => object.destination));
+  const relations = await readRelations(
+    session,
+    use.objects.map((object) => object.destination),
+  );
   const existing = new Map(relations.map((relation) => [nameKey(relation), relation.oid]));
   return [
     ...checkServer(server),
     ...checkSchemas(server, { wanted, existing: schemas }),
-    ...checkState(server, schemas.find((schema) => schema.name === STATE_SCHEMA), state),
+    ...checkState(
+      server,
+      schemas.find((schema) => schema.name === STATE_SCHEMA),
+      state,
+    ),
     ...checkTables(use.objects, existing, state),
     // No function of Postgres tells a plain role how much room is left on the disk.
     passed('destination_disk', 'free disk space at the destination is not visible from SQL; keep an eye on it there'),
@@ -37,7 +44,9 @@ export async function checkDestination(session: PgSession, use: IntendedUse): Pr
 }
 
 /** The findings about types: one per column that can't be replicated, or one that all can. */
-export function typeFindings(objects: readonly { readonly source: QualifiedName; readonly problems: readonly TableProblem[] }[]): readonly Finding[] {
+export function typeFindings(
+  objects: readonly { readonly source: QualifiedName; readonly problems: readonly TableProblem[] }[],
+): readonly Finding[] {
   const problems = objects.flatMap(({ source, problems: found }) =>
     found.map(({ errorName, cause, fix }) => problem('fail', errorName, { cause, fix, object: objectLabel(source) })),
   );
@@ -49,7 +58,10 @@ async function readState(session: PgSession, pipeline: string): Promise<StateFac
     const version = await readStateVersion(session);
     if (version.kind !== 'installed') return { kind: 'none' };
     const objects = await loadObjects(session, pipeline);
-    return { kind: 'readable', ownTables: new Map(objects.flatMap((object) => (object.destinationOid === null ? [] : [[object.destinationOid, object.source]]))) };
+    return {
+      kind: 'readable',
+      ownTables: new Map(objects.flatMap((object) => (object.destinationOid === null ? [] : [[object.destinationOid, object.source]]))),
+    };
   } catch (error) {
     if (error instanceof MillraceError && error.errorName !== 'connection_lost') return { kind: 'unreadable', error };
     throw error;

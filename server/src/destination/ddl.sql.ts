@@ -55,13 +55,16 @@ export function createTable(table: DestinationTable): string {
  * The statements that add the table's keys. An index is built first, which readers don't notice, and becomes the primary key in an
  * instant; its columns are NOT NULL from the start, so nothing is scanned.
  */
-export function keyStatements(table: DestinationTable, missing: { readonly primaryKey: boolean; readonly uniqueKey: boolean }): readonly string[] {
+export function keyStatements(
+  table: DestinationTable,
+  missing: { readonly primaryKey: boolean; readonly uniqueKey: boolean },
+): readonly string[] {
   const statements: string[] = [];
   if (missing.primaryKey && table.primaryKey.length > 0) {
     const index = ownName(table, 'pkey');
     statements.push(
       uniqueIndex(table, index, table.primaryKey),
-      `ALTER TABLE ${quoteName(table)} ADD CONSTRAINT ${quoteIdent(index)} PRIMARY KEY USING INDEX ${quoteIdent(index)}`,
+      `ALTER TABLE ${quoteName(table)} ADD CONSTRAINT ${quoteIdent(index)} PRIMARY KEY USING INDEX ${quoteIdent(index)}${deferral(table)}`,
     );
   }
   if (missing.uniqueKey && table.uniqueKey.length > 0) statements.push(uniqueIndex(table, ownName(table, 'key'), table.uniqueKey));
@@ -105,6 +108,15 @@ export const FOREIGN_DEPENDENCIES = `
      AND (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = $1::pg_catalog.oid AND d.objsubid > 0
           OR d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass
              AND d.objid IN (SELECT e.oid FROM pg_catalog.pg_attrdef e WHERE e.adrelid = $1::pg_catalog.oid))`;
+
+/**
+ * Rows are found by the identity. Where the primary key is something else, two rows may swap its values within one batch, and only the
+ * state at the commit counts.
+ */
+function deferral(table: DestinationTable): string {
+  const isIdentity = table.identity.kind === 'key' && table.uniqueKey.length === 0;
+  return isIdentity ? '' : ' DEFERRABLE INITIALLY DEFERRED';
+}
 
 function uniqueIndex(table: QualifiedName, name: string, columns: readonly string[]): string {
   return `CREATE UNIQUE INDEX ${quoteIdent(name)} ON ${quoteName(table)} (${columns.map(quoteIdent).join(', ')})`;

@@ -69,7 +69,8 @@ export async function addKeys(session: PgSession, fence: Fence, table: Destinati
     const indexes = await session.query(sql.UNIQUE_INDEXES, [relation.oid]);
     const hasPrimaryKey = indexes.some((row) => row[0] === 't');
     const hasUniqueKey = indexes.some((row) => sameMembers(JSON.parse(row[1] ?? '[]') as string[], table.uniqueKey));
-    for (const statement of sql.keyStatements(table, { primaryKey: !hasPrimaryKey, uniqueKey: !hasUniqueKey })) await session.query(statement, []);
+    for (const statement of sql.keyStatements(table, { primaryKey: !hasPrimaryKey, uniqueKey: !hasUniqueKey }))
+      await session.query(statement, []);
   });
 }
 
@@ -106,7 +107,11 @@ async function createTable(session: PgSession, owner: TableOwner, table: Destina
   }
 }
 
-async function assertOurs(session: PgSession, owner: TableOwner, found: { readonly table: DestinationTable; readonly oid: number }): Promise<void> {
+async function assertOurs(
+  session: PgSession,
+  owner: TableOwner,
+  found: { readonly table: DestinationTable; readonly oid: number },
+): Promise<void> {
   if (!(await isOurs(session, owner, found.oid))) throw tableExists(owner, found.table);
   if (!sameColumns(await readColumns(session, found.oid), found.table)) {
     throw new MillraceError('object_schema_changed', {

@@ -67,16 +67,19 @@ export const EXTENSION_TYPES = `
      AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
      AND d.deptype = 'e'`;
 
-/** A type as [schema, name, is array, typmod]; an array is named by its element, modifiers of users' types are left out. */
+/**
+ * A type as [schema, name, is array, typmod]; an array is named by its element, modifiers of users' types are left out. The aliases are
+ * long because the arguments are expressions over the aliases of the query around.
+ */
 function refOf(typeOid: string, typmod: string): string {
   return `(
     SELECT pg_catalog.jsonb_build_array(
-             n.nspname, COALESCE(e.typname, t.typname), e.oid IS NOT NULL,
-             CASE WHEN n.nspname = 'pg_catalog' THEN ${typmod} ELSE -1 END)
-      FROM pg_catalog.pg_type t
-      LEFT JOIN pg_catalog.pg_type e ON e.typarray = t.oid
-      JOIN pg_catalog.pg_namespace n ON n.oid = COALESCE(e.typnamespace, t.typnamespace)
-     WHERE t.oid = ${typeOid})`;
+             named.nspname, COALESCE(element.typname, plain.typname), element.oid IS NOT NULL,
+             CASE WHEN named.nspname = 'pg_catalog' THEN ${typmod} ELSE -1 END)
+      FROM pg_catalog.pg_type plain
+      LEFT JOIN pg_catalog.pg_type element ON element.typarray = plain.oid
+      JOIN pg_catalog.pg_namespace named ON named.oid = COALESCE(element.typnamespace, plain.typnamespace)
+     WHERE plain.oid = ${typeOid})`;
 }
 
 /**

@@ -4,7 +4,7 @@ import { must } from '../lib/assert.ts';
 import type { TypeRef } from '../model/destination-table.ts';
 import type { QualifiedName } from '../pg/ident.ts';
 import * as sql from './introspect.sql.ts';
-import { nameKey, STATE_SCHEMA } from './names.ts';
+import { nameKey } from './names.ts';
 import type { DestinationTypes, ExistingType, ExtensionType, TypeShape } from './types-existing.ts';
 
 /** The destination server, its database and our role in it. */
@@ -102,11 +102,6 @@ export async function readDestinationTypes(
     extensions: new Map(extensions.map((row) => [nameKey({ schema: text(row, 0), name: text(row, 2) }), extensionType(row)])),
     existing: new Map(users.map((row) => existingType(row, ours)).map((type) => [nameKey(type), type])),
   };
-}
-
-/** Whether the schema of our state exists and can be looked into. */
-export async function stateSchemaUsable(session: PgSession): Promise<boolean> {
-  return (await readSchemas(session, [STATE_SCHEMA])).some((schema) => schema.mayUse);
 }
 
 type JsonRef = readonly [schema: string, name: string, array: boolean, typmod: number];

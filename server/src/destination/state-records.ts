@@ -100,8 +100,18 @@ export interface EventRecord {
 
 /** Columns in the order in which `pipelineOf` reads them. */
 export const PIPELINE_COLUMNS = [
-  'name', 'source_system_id', 'source_database', 'slot_name', 'epoch', 'checkpoint_lsn', 'checkpoint_commit_time', 'timeline',
-  'confirmed_lsn', 'state', 'reason', 'updated_at',
+  'name',
+  'source_system_id',
+  'source_database',
+  'slot_name',
+  'epoch',
+  'checkpoint_lsn',
+  'checkpoint_commit_time',
+  'timeline',
+  'confirmed_lsn',
+  'state',
+  'reason',
+  'updated_at',
 ] as const;
 
 export function pipelineOf(row: Row): PipelineRecord {
@@ -123,9 +133,30 @@ export function pipelineOf(row: Row): PipelineRecord {
 
 /** Columns in the order in which `objectOf` reads them. */
 export const OBJECT_COLUMNS = [
-  'source_schema', 'source_name', 'source_oid', 'state', 'desired', 'restart_requested', 'resume_requested', 'reason',
-  'destination_schema', 'destination_name', 'destination_oid', 'columns', 'identity', 'snapshot', 'snapshot_lsn', 'applied_lsn',
-  'copy_generation', 'rows_copied', 'bytes_copied', 'inserted', 'updated', 'deleted', 'truncated', 'overlap',
+  'source_schema',
+  'source_name',
+  'source_oid',
+  'state',
+  'desired',
+  'restart_requested',
+  'resume_requested',
+  'reason',
+  'destination_schema',
+  'destination_name',
+  'destination_oid',
+  'columns',
+  'identity',
+  'snapshot',
+  'snapshot_lsn',
+  'applied_lsn',
+  'copy_generation',
+  'rows_copied',
+  'bytes_copied',
+  'inserted',
+  'updated',
+  'deleted',
+  'truncated',
+  'overlap',
 ] as const;
 
 export function objectOf(row: Row): ObjectRecord {
@@ -161,7 +192,15 @@ export function objectOf(row: Row): ObjectRecord {
 
 /** Columns in the order in which `chunkOf` reads them. */
 export const CHUNK_COLUMNS = [
-  'source_schema', 'source_name', 'copy_generation', 'chunk_no', 'leaf_oid', 'from_page', 'to_page', 'rows', 'bytes',
+  'source_schema',
+  'source_name',
+  'copy_generation',
+  'chunk_no',
+  'leaf_oid',
+  'from_page',
+  'to_page',
+  'rows',
+  'bytes',
 ] as const;
 
 export function chunkOf(row: Row): ChunkRecord {

@@ -74,7 +74,10 @@ export function sameShape(a: TypeShape, b: TypeShape): boolean {
       return b.kind === 'composite' && sameList(a.attributes, b.attributes, (x, y) => x.name === y.name && sameRef(x.type, y.type));
     case 'range':
       return (
-        b.kind === 'range' && sameRef(a.subtype, b.subtype) && sameName(a.operatorClass, b.operatorClass) && sameName(a.collation, b.collation)
+        b.kind === 'range' &&
+        sameRef(a.subtype, b.subtype) &&
+        sameName(a.operatorClass, b.operatorClass) &&
+        sameName(a.collation, b.collation)
       );
   }
 }
@@ -85,7 +88,10 @@ export function sameRef(a: TypeRef, b: TypeRef): boolean {
 }
 
 /** For each label of `wanted` that `existing` lacks, the label that it follows (null: it comes first). */
-export function missingLabels(existing: readonly string[], wanted: readonly string[]): readonly { readonly label: string; readonly after: string | null }[] {
+export function missingLabels(
+  existing: readonly string[],
+  wanted: readonly string[],
+): readonly { readonly label: string; readonly after: string | null }[] {
   const present = new Set(existing);
   return wanted.flatMap((label, index) => (present.has(label) ? [] : [{ label, after: index === 0 ? null : (wanted[index - 1] ?? null) }]));
 }

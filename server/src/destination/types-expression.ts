@@ -36,7 +36,7 @@ const TOKEN = new RegExp(
     String.raw`[0-9.]+(?:[eE][+-]?[0-9]+)?`,
     String.raw`(?<bracket>[()[\]])`,
     '::?|,', // casts, slices, lists
-    String.raw`-(?!-)|\/(?!\*)|[+*<>=~!@#%^&|?\`]`, // operators, but not the start of a comment
+    String.raw`-(?!-)|\/(?!\*)|[+*<>=~!@#%^&|?\x60]`, // operators, but not the start of a comment
     String.raw`\s+`,
   ].join('|'),
   'gu',

@@ -51,6 +51,7 @@ export function refused(problem: TypeProblem): RefusedType {
 /** Joins lists of definitions, keeping the first of each name: a type that is used a thousand times is made once. */
 export function mergeDefinitions(...lists: readonly (readonly TypeDefinition[])[]): readonly TypeDefinition[] {
   const merged = new Map<string, TypeDefinition>();
-  for (const list of lists) for (const definition of list) if (!merged.has(nameKey(definition))) merged.set(nameKey(definition), definition);
+  for (const list of lists)
+    for (const definition of list) if (!merged.has(nameKey(definition))) merged.set(nameKey(definition), definition);
   return [...merged.values()];
 }

@@ -9,7 +9,15 @@ import { fitsIdentifier } from '../pg/ident.ts';
 import { hashedName, mapSchema, type NamespaceRule, nameKey, fitName } from './names.ts';
 import { compareType, type DestinationTypes, type ExistingType, sameShape, type TypeShape } from './types-existing.ts';
 import { plainRef } from './types-format.ts';
-import { mergeDefinitions, type RefusedType, refused, type TypeDefinition, type TypeOutcome, type UsableType, usable } from './types-outcome.ts';
+import {
+  mergeDefinitions,
+  type RefusedType,
+  refused,
+  type TypeDefinition,
+  type TypeOutcome,
+  type UsableType,
+  usable,
+} from './types-outcome.ts';
 import { conflictProblem, missingBaseType, missingBuiltin, missingExtension, refusedProblem } from './types-problem.ts';
 import { withTypmod } from './types-typmod.ts';
 
@@ -30,7 +38,10 @@ export function planTypes(input: TypePlanInput): ReadonlyMap<number, TypeOutcome
 }
 
 /** Which types of the destination planning could meet: every name in every schema is worth looking up. */
-export function typeLookup(types: Iterable<SourceType>, rule: NamespaceRule): { readonly schemas: readonly string[]; readonly names: readonly string[] } {
+export function typeLookup(
+  types: Iterable<SourceType>,
+  rule: NamespaceRule,
+): { readonly schemas: readonly string[]; readonly names: readonly string[] } {
   const schemas = new Set<string>();
   const names = new Set<string>();
   for (const type of types) {
@@ -92,7 +103,7 @@ class TypePlanner {
 
   #builtin(type: SourceType): TypeOutcome {
     if (type.kind === 'composite') {
-      return refused(refusedProblem(objectLabel(type), "it is the row type of a system catalogue, which differs from version to version"));
+      return refused(refusedProblem(objectLabel(type), 'it is the row type of a system catalogue, which differs from version to version'));
     }
     const treatment = builtinTreatment(type.schema === 'pg_catalog' ? type.name : '');
     if (treatment.kind === 'refused') return refused(refusedProblem(objectLabel(type), treatment.reason));
@@ -140,7 +151,9 @@ class TypePlanner {
       }
       case 'domain': {
         const base = this.#part(type.elementOid, type.elementTypmod, undefined);
-        return base.kind === 'refused' ? base : { kind: 'parts', shape: { kind: 'domain', base: base.type }, definitions: base.definitions };
+        return base.kind === 'refused'
+          ? base
+          : { kind: 'parts', shape: { kind: 'domain', base: base.type }, definitions: base.definitions };
       }
       case 'composite':
         return this.#compositeParts(type);
@@ -171,7 +184,8 @@ class TypePlanner {
     }
     const subtype = this.#part(type.elementOid, -1, undefined);
     if (subtype.kind === 'refused') return subtype;
-    if (subtype.via === 'text') return refused(refusedProblem(objectLabel(type), 'it is a range of a type that has no order at the destination'));
+    if (subtype.via === 'text')
+      return refused(refusedProblem(objectLabel(type), 'it is a range of a type that has no order at the destination'));
     const shape: TypeShape = { kind: 'range', subtype: subtype.type, operatorClass, collation };
     return { kind: 'parts', shape, definitions: subtype.definitions };
   }

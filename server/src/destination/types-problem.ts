@@ -73,7 +73,8 @@ function conflictFix(wanted: TypeShape, obstacle: QualifiedName | ExistingType):
       .map((statement) => `${statement};`)
       .join('\n');
   }
-  if (wanted.kind === 'domain') return `Make it a domain over ${typeSql(wanted.base)} without constraints, or choose another schema for the destination.`;
+  if (wanted.kind === 'domain')
+    return `Make it a domain over ${typeSql(wanted.base)} without constraints, or choose another schema for the destination.`;
   return undefined;
 }
 

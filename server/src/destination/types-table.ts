@@ -43,7 +43,6 @@ export type TablePlan =
 /** The destination table for a source table, or every reason why there can be none. */
 export function planTable(input: TablePlanInput): TablePlan {
   const { source } = input;
-  const keyColumns = new Set([...source.primaryKey, ...(source.identity.kind === 'key' ? source.identity.columns : [])]);
   const resolved = source.columns.map((column) => ({ column, type: columnType(input, column) }));
   const problems: TableProblem[] = [];
   const excluded: ExcludedColumn[] = [];
@@ -56,14 +55,21 @@ export function planTable(input: TablePlanInput): TablePlan {
     } else if (type.kind === 'refused') {
       problems.push({ ...type.problem, column: column.name, cause: `column ${JSON.stringify(column.name)}: ${type.problem.cause}` });
     } else {
-      columns.push(destinationColumn(column, type, keyColumns.has(column.name)));
+      columns.push(destinationColumn(column, type));
       definitions = mergeDefinitions(definitions, type.definitions);
     }
   }
-  problems.push(...widthProblems(columns), ...keyProblems(keyColumns, columns, excluded));
+  problems.push(...widthProblems(columns), ...keyProblems(source.identity, columns, excluded));
   if (problems.length > 0) return { kind: 'refused', problems };
-  const binary = binarySafe(source.columns.filter((column) => column.generated === null), input.types, input.destination);
-  return { kind: 'table', definitions, table: { ...input.name, columns, excluded, ...keysOf(source, columns), binarySafe: binary } };
+  const binary = binarySafe(
+    source.columns.filter((column) => column.generated === null),
+    input.types,
+    input.destination,
+  );
+  const keys = keysOf(source, columns);
+  const notNull = new Set([...keys.primaryKey, ...keys.uniqueKey]);
+  const constrained = columns.map((column) => ({ ...column, notNull: notNull.has(column.name) }));
+  return { kind: 'table', definitions, table: { ...input.name, columns: constrained, excluded, ...keys, binarySafe: binary } };
 }
 
 interface ResolvedColumn {
@@ -74,13 +80,16 @@ interface ResolvedColumn {
 function columnType(input: TablePlanInput, column: SourceColumn): UsableType | RefusedType {
   const outcome = input.outcomes.get(column.typeOid);
   if (outcome === undefined) {
-    return { kind: 'refused', problem: { errorName: 'type_refused', cause: `the source did not describe its type (OID ${column.typeOid})` } };
+    return {
+      kind: 'refused',
+      problem: { errorName: 'type_refused', cause: `the source did not describe its type (OID ${column.typeOid})` },
+    };
   }
   if (outcome.kind === 'refused') return outcome;
   return withTypmod(outcome, { typmod: column.typmod, formatted: column.formatted, versionNum: input.destination.versionNum });
 }
 
-function destinationColumn(column: SourceColumn, usable: UsableType, isKey: boolean): DestinationColumn {
+function destinationColumn(column: SourceColumn, usable: UsableType): DestinationColumn {
   return {
     name: fitName(column.name),
     sourceName: column.name,
@@ -88,7 +97,7 @@ function destinationColumn(column: SourceColumn, usable: UsableType, isKey: bool
     sourceTypeOid: column.typeOid,
     type: usable.type,
     typeSql: typeSql(usable.type),
-    notNull: isKey,
+    notNull: false,
     transfer: column.generated !== null ? 'generated' : usable.via,
     expression: column.generated?.expression ?? null,
   };
@@ -134,11 +143,12 @@ function widthProblems(columns: readonly DestinationColumn[]): readonly TablePro
 
 /** A key must arrive with every change and must not change its text by itself. Columns that are refused anyway need no second reason. */
 function keyProblems(
-  keyColumns: ReadonlySet<string>,
+  identity: RowIdentity,
   columns: readonly DestinationColumn[],
   excluded: readonly ExcludedColumn[],
 ): readonly TableProblem[] {
-  return [...keyColumns].flatMap((name): readonly TableProblem[] => {
+  if (identity.kind !== 'key') return [];
+  return identity.columns.flatMap((name): readonly TableProblem[] => {
     const transfer = columns.find((column) => column.sourceName === name)?.transfer;
     if (transfer === 'generated' || excluded.some((column) => column.sourceName === name)) {
       const cause = `the key column ${JSON.stringify(name)} is generated, and the source does not send generated columns`;
@@ -150,14 +160,22 @@ function keyProblems(
   });
 }
 
-function keysOf(source: SourceTable, columns: readonly DestinationColumn[]): Pick<DestinationTable, 'primaryKey' | 'uniqueKey' | 'identity'> {
-  const renamed = (names: readonly string[]): readonly string[] =>
-    names.map((name) => columns.find((column) => column.sourceName === name)?.name ?? name);
-  const identity: RowIdentity =
-    source.identity.kind === 'key' ? { kind: 'key', columns: renamed(source.identity.columns) } : source.identity;
-  const primaryKey = renamed(source.primaryKey);
-  const covered = identity.kind !== 'key' || sameSet(identity.columns, primaryKey);
-  return { primaryKey, uniqueKey: covered ? [] : identity.columns, identity };
+/**
+ * The keys that the destination enforces. Without an identity only inserts arrive, and a key that was deleted at the source may come
+ * again: then there is no primary key either. A primary key of columns that the destination computes or keeps as text is left out.
+ */
+function keysOf(
+  source: SourceTable,
+  columns: readonly DestinationColumn[],
+): Pick<DestinationTable, 'primaryKey' | 'uniqueKey' | 'identity'> {
+  const bySourceName = new Map(columns.map((column) => [column.sourceName, column]));
+  const renamed = (names: readonly string[]): readonly string[] => names.map((name) => bySourceName.get(name)?.name ?? name);
+  if (source.identity.kind === 'none') return { primaryKey: [], uniqueKey: [], identity: source.identity };
+  const arrives = source.primaryKey.every((name) => bySourceName.get(name)?.transfer === 'same');
+  const primaryKey = arrives ? renamed(source.primaryKey) : [];
+  if (source.identity.kind === 'full') return { primaryKey, uniqueKey: [], identity: source.identity };
+  const key = renamed(source.identity.columns);
+  return { primaryKey, uniqueKey: sameSet(key, primaryKey) ? [] : key, identity: { kind: 'key', columns: key } };
 }
 
 function sameSet(a: readonly string[], b: readonly string[]): boolean {

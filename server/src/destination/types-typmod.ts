@@ -18,6 +18,7 @@ export function withTypmod(usable: UsableType, source: SourceModifiers): UsableT
   if (source.typmod === NO_TYPMOD || usable.via === 'text') return usable;
   if (type.schema !== 'pg_catalog') return { ...usable, type: { ...type, modifiers: extensionModifiers(source.formatted) } };
   const modifiers = builtinModifiers(type.name, source.typmod, source.versionNum);
-  if (modifiers.kind === 'needs_version') return refused(needsVersion(`${type.name} with this scale`, modifiers.versionNum, source.versionNum));
+  if (modifiers.kind === 'needs_version')
+    return refused(needsVersion(`${type.name} with this scale`, modifiers.versionNum, source.versionNum));
   return { ...usable, type: { ...type, typmod: modifiers.text === '' ? NO_TYPMOD : source.typmod, modifiers: modifiers.text } };
 }

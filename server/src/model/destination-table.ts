@@ -1,6 +1,5 @@
 // What a destination table looks like: the columns that are written, how each gets its value, and what makes a row unique.
 import type { QualifiedName } from '../pg/ident.ts';
-import { fitsIdentifier } from '../pg/ident.ts';
 import type { RowIdentity } from './table.ts';
 
 /**
@@ -76,8 +75,3 @@ export function writtenColumns(table: DestinationTable): readonly DestinationCol
 
 /** The most columns a Postgres table can have. Source: PostgreSQL manual, "Appendix K. PostgreSQL Limits". */
 export const MAX_COLUMNS = 1600;
-
-/** Whether a name can stand at the destination as it is. */
-export function keepsName(name: string): boolean {
-  return name !== '' && fitsIdentifier(name);
-}

@@ -36,7 +36,10 @@ export const TEXT_TYPES: ReadonlySet<string> = new Set([
 ]);
 
 /** What becomes of a type of `pg_catalog`. */
-export type BuiltinTreatment = { readonly kind: 'same' } | { readonly kind: 'text' } | { readonly kind: 'refused'; readonly reason: string };
+export type BuiltinTreatment =
+  | { readonly kind: 'same' }
+  | { readonly kind: 'text' }
+  | { readonly kind: 'refused'; readonly reason: string };
 
 /** Decides by name and kind; `name` is `pg_type.typname` of a type in `pg_catalog` that is neither an array nor a multirange. */
 export function builtinTreatment(name: string): BuiltinTreatment {

@@ -1,0 +1,32 @@
+// Plans all tables of a pipeline against what the destination has now: the one call between the source's catalogue and the DDL.
+import type { PgSession } from '../db/session.ts';
+import type { SourceTable, SourceType } from '../model/table.ts';
+import type { QualifiedName } from '../pg/ident.ts';
+import { readDestinationTypes } from './introspect.ts';
+import { type NamespaceRule, nameKey } from './names.ts';
+import { loadOwnedTypes } from './state.ts';
+import { readStateVersion } from './state-install.ts';
+import { planTypes, typeLookup } from './types-plan.ts';
+import { planTable, type TablePlan } from './types-table.ts';
+
+export interface PlanRequest {
+  /** Tables with the destination names that `assignNames()` gave them. */
+  readonly tables: readonly { readonly source: SourceTable; readonly name: QualifiedName }[];
+  /** Every destination table name of the pipeline, also of objects that are not planned now. */
+  readonly tableNames: readonly QualifiedName[];
+  /** Every type that the tables' columns reach, by the source's OID. */
+  readonly types: ReadonlyMap<number, SourceType>;
+  readonly rule: NamespaceRule;
+  /** Whether `readCollation()` gave the same text on both sides. */
+  readonly collationsAgree: boolean;
+}
+
+/** A plan for each table, in the order asked. Reads the destination and changes nothing; our state need not be installed yet. */
+export async function planTables(session: PgSession, request: PlanRequest): Promise<readonly TablePlan[]> {
+  const { types, rule, collationsAgree } = request;
+  const installed = (await readStateVersion(session)).kind === 'installed';
+  const ours = installed ? await loadOwnedTypes(session) : new Set<number>();
+  const destination = await readDestinationTypes(session, typeLookup(types.values(), rule), ours);
+  const outcomes = planTypes({ types, destination, rule, tableNames: new Set(request.tableNames.map(nameKey)) });
+  return request.tables.map(({ source, name }) => planTable({ source, name, types, outcomes, destination, collationsAgree }));
+}
