@@ -285,6 +285,18 @@ export const CATALOGUE = {
     retry: 'backoff',
     exit: 3,
   }),
+  source_blocked: entry('2043', 'A source table is locked', {
+    meaning: 'Maintenance (VACUUM, CREATE INDEX, ALTER TABLE) holds a table that has to be published. Writers are not affected.',
+    fix: 'Wait for the session that the message names, or end it; Millrace tries again by itself.',
+    retry: 'backoff',
+    exit: 3,
+  }),
+  source_setting_risky: entry('2044', 'A setting of the source is risky', {
+    meaning: 'A setting of the source makes replication slow, fragile or costly, but does not prevent it.',
+    fix: 'Run the statement that the message shows, or accept the risk.',
+    retry: 'user',
+    exit: 3,
+  }),
   protocol_violation: entry('2050', 'The server broke the protocol', {
     meaning: 'A message of the server is malformed or out of place.',
     fix: 'Check that nothing stands between Millrace and the server (a proxy, a pooler); if it happens again, report it with the output of --log-level debug.',
@@ -343,6 +355,12 @@ export const CATALOGUE = {
     meaning: 'A change carries only some columns of a row (large values did not change), and the destination no longer has that row.',
     fix: '`millrace objects restart` for this object.',
     retry: 'user',
+    exit: 4,
+  }),
+  copy_interrupted: entry('2068', 'The historical load gave way', {
+    meaning: "The application's DDL or TRUNCATE met the load of the table, or a transaction of the source was not visible yet.",
+    fix: 'Nothing: the load goes on by itself.',
+    retry: 'backoff',
     exit: 4,
   }),
   destination_out_of_space: entry('2070', 'The destination is out of disk space', {

@@ -42,6 +42,8 @@ const FIRST_MAJOR = {
   slotWalStatus: 13,
   /** `max_slot_wal_keep_size`. */
   slotWalKeepSize: 13,
+  /** Page ranges of a table are read as such, by `ctid` comparisons. */
+  tidRangeScan: 14,
   /** `binary` option of pgoutput. */
   pgoutputBinary: 14,
   /** `messages` option of pgoutput. */

@@ -3,7 +3,7 @@ import type { PgSession } from '../db/session.ts';
 import { type OnCopyData, WireSession } from '../db/wire-session.ts';
 import { MillraceError } from '../model/error.ts';
 import { objectLabel } from '../model/table.ts';
-import { beginInSnapshot, type CopyQuery, copyOut, oidOf } from './copy.sql.ts';
+import { beginInSnapshot, type CopyQuery, copyOut, identityOf } from './copy.sql.ts';
 import { guardCopySession } from './snapshot.ts';
 
 /** Settings of a session that reads: a page range must be read as such, by one process, and without a compiler's warm-up. */
@@ -40,17 +40,18 @@ export class CopyReader {
 
   /**
    * Reads a piece; `onData` gets whole CopyData messages as they came. Resolves to the number of rows when the last byte was handed on.
-   * Throws `object_vanished` when the name turned out to lead to another relation (its schema can be renamed under our lock): what was
-   * handed on must be thrown away then.
+   * Throws `object_vanished` when the name turns out to lead to another relation (its schema can be renamed under our lock), and
+   * `copy_interrupted` when it was rewritten: what was handed on must be thrown away then.
    */
   async read(query: CopyQuery, onData: OnCopyData): Promise<number> {
     const copied = this.#wire.copyOut(copyOut(query), onData);
-    const named = this.#wire.query(oidOf(query.leaf));
+    const named = this.#wire.query(identityOf(query.leaf));
     // Both fail together when the connection is lost; the second must not count as unhandled.
     named.catch(() => {});
     const { count } = await copied;
     const [row] = (await named).rows;
-    if (Number(row?.[0] ?? 0) !== query.leaf.oid) throw replaced(query);
+    if (Number(row?.[0] ?? 0) !== query.leaf.oid) throw failure('object_vanished', query, 'replaced by another relation');
+    if (Number(row?.[1] ?? 0) !== query.leaf.filenode) throw failure('copy_interrupted', query, 'rewritten');
     return count;
   }
 
@@ -76,7 +77,7 @@ export class CopyReader {
   }
 }
 
-function replaced(query: CopyQuery): MillraceError {
+function failure(name: 'object_vanished' | 'copy_interrupted', query: CopyQuery, what: string): MillraceError {
   const label = objectLabel(query.leaf);
-  return new MillraceError('object_vanished', { cause: `${label} was replaced by another relation while it was read`, object: label, side: 'source' });
+  return new MillraceError(name, { cause: `${label} was ${what} while it was copied`, object: label, side: 'source' });
 }

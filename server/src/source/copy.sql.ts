@@ -37,9 +37,14 @@ export function copyOut(query: CopyQuery): string {
   return `COPY (SELECT ${columns.join(', ')} FROM ${leaf.only ? 'ONLY ' : ''}${quoteName(leaf)}${where}) TO STDOUT (FORMAT ${query.format})`;
 }
 
-/** The OID that the name leads to now; null for none. */
-export function oidOf(relation: QualifiedName): string {
-  return `SELECT pg_catalog.to_regclass(${quoteLiteral(quoteName(relation))})::pg_catalog.oid`;
+/**
+ * The OID that the name leads to now, and the file of that relation (0 for none). Read after a COPY, whose lock is kept: had the table
+ * been rewritten under the snapshot before that lock, the COPY would have found no rows and said nothing.
+ */
+export function identityOf(relation: QualifiedName): string {
+  return `
+    SELECT r.oid::pg_catalog.oid, coalesce(pg_catalog.pg_relation_filenode(r.oid), 0)
+      FROM (SELECT pg_catalog.to_regclass(${quoteLiteral(quoteName(relation))})) AS r (oid)`;
 }
 
 function pageConditions({ fromPage, toPage }: PageRange): string[] {

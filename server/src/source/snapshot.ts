@@ -10,7 +10,14 @@ import { SqlState } from '../pg/sqlstate.ts';
 import { parseServerVersion, type ServerVersion } from '../pg/version.ts';
 import type { CopyLeaf } from './chunks.ts';
 import {
-  BEGIN_SNAPSHOT, CANCEL_BACKENDS, COLUMNS, GUARD_SETTINGS, IS_IN_THE_WAY, lockTable, RELATIONS, TAKE_SNAPSHOT,
+  BEGIN_SNAPSHOT,
+  CANCEL_BACKENDS,
+  COLUMNS,
+  GUARD_SETTINGS,
+  IS_IN_THE_WAY,
+  lockTable,
+  RELATIONS,
+  TAKE_SNAPSHOT,
 } from './snapshot.sql.ts';
 
 export interface SnapshotOptions {
@@ -71,7 +78,7 @@ export class CopySnapshot {
  * Opens a snapshot of `table` in `holder`, an idle session that is nothing else until `close`. The relations are locked first and
  * compared with what the catalogue said of them. Throws `object_vanished` when the name leads to something else now,
  * `partitions_changed` when the tree has other leaves or other files, `object_schema_changed` when columns differ,
- * `object_copy_failed` when the lock or a settled snapshot can't be had in time.
+ * `copy_interrupted` when the lock or a settled snapshot can't be had in time.
  */
 export async function openCopySnapshot(holder: PgSession, table: SourceTable, options: SnapshotOptions): Promise<CopySnapshot> {
   const deadlineMs = performance.now() + (options.settleTimeoutMs ?? DEFAULT_SETTLE_TIMEOUT_MS);
@@ -119,7 +126,7 @@ async function lock(holder: PgSession, table: SourceTable): Promise<void> {
       case WRONG_OBJECT_TYPE:
         throw vanished(table, 'no table of this name is there any more', error);
       case SqlState.lockNotAvailable:
-        throw copyFailed(table, 'the table is locked by another session', error);
+        throw interrupted(table, 'the table is locked by another session', error);
       default:
         throw error;
     }
@@ -218,10 +225,13 @@ function vanished(table: SourceTable, what: string, underlying?: unknown): Millr
 }
 
 function unsettled(table: SourceTable): MillraceError {
-  return copyFailed(table, 'a transaction was streamed before it became visible, and still is not: does it wait for a synchronous standby?');
+  return copyFailed(
+    table,
+    'a transaction was streamed before it became visible, and still is not: does it wait for a synchronous standby?',
+  );
 }
 
-function copyFailed(table: SourceTable, what: string, underlying?: unknown): MillraceError {
+function interrupted(table: SourceTable, what: string, underlying?: unknown): MillraceError {
   const facts = { cause: `${objectLabel(table)}: ${what}`, object: objectLabel(table), side: 'source' } as const;
-  return new MillraceError('object_copy_failed', facts, underlying);
+  return new MillraceError('copy_interrupted', facts, underlying);
 }

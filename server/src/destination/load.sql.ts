@@ -1,0 +1,119 @@
+// The statements that bring the rows of a historical load into a table, and that put a reloaded table in the old one's place.
+import { type QualifiedName, quoteIdent, quoteName } from '../pg/ident.ts';
+
+/** What the rows of a load go into: the destination table itself, or a side table of the same columns. */
+export interface LoadTable {
+  readonly table: QualifiedName;
+  /** The columns that carry values, in the order of the COPY data. */
+  readonly columns: readonly string[];
+}
+
+export function copyIn({ table, columns }: LoadTable, format: 'text' | 'binary'): string {
+  return `COPY ${quoteName(table)}${columnClause(columns)} FROM STDIN (FORMAT ${format})`;
+}
+
+/** Stage of rows that may be there already; it lives as long as the transaction. */
+const STAGE: QualifiedName = { schema: 'pg_temp', name: 'millrace_load' };
+
+export function stageOf(target: LoadTable): LoadTable {
+  return { table: STAGE, columns: target.columns };
+}
+
+export function createStage(target: LoadTable): string {
+  return `CREATE TEMPORARY TABLE ${quoteIdent(STAGE.name)} ON COMMIT DROP AS ${selectColumns(target)} WITH NO DATA`;
+}
+
+/** Inserts the staged rows; a row whose key is there already gets the staged values. */
+export function upsertStage(target: LoadTable, key: readonly string[]): string {
+  return upsertFrom(STAGE, target, key);
+}
+
+/**
+ * A table beside the others of ours that takes a reload's rows. Without WAL, since it can be made again; a crash of the server empties it.
+ */
+export function createSideTable(side: QualifiedName, target: LoadTable): string {
+  return `CREATE UNLOGGED TABLE ${quoteName(side)} AS ${selectColumns(target)} WITH NO DATA`;
+}
+
+export function dropSideTable(side: QualifiedName): string {
+  return `DROP TABLE IF EXISTS ${quoteName(side)}`;
+}
+
+/** `ON CONFLICT` needs an index. */
+export function createSideKey(side: QualifiedName, index: string, key: readonly string[]): string {
+  return `CREATE UNIQUE INDEX IF NOT EXISTS ${quoteIdent(index)} ON ${quoteName(side)} (${list(key)})`;
+}
+
+/** Bytes in the main fork of the table `$1`, a quoted name; null when there is no such table. */
+export const TABLE_BYTES = 'SELECT pg_catalog.pg_relation_size(pg_catalog.to_regclass($1::pg_catalog.text))';
+
+/** Every row of the table and of no inheritance child. Not TRUNCATE: readers would find the table empty. */
+export function deleteAll(table: QualifiedName): string {
+  return `DELETE FROM ONLY ${quoteName(table)}`;
+}
+
+/** For a table that nobody has read yet. Never CASCADE. */
+export function truncate(table: QualifiedName): string {
+  return `TRUNCATE ONLY ${quoteName(table)}`;
+}
+
+/** In the reload's transaction: all rows of the side table. */
+export function insertAll(side: QualifiedName, target: LoadTable): string {
+  if (target.columns.length === 0) return `INSERT INTO ${quoteName(target.table)} SELECT FROM ${quoteName(side)}`;
+  return `INSERT INTO ${quoteName(target.table)} (${list(target.columns)}) SELECT ${list(target.columns)} FROM ${quoteName(side)}`;
+}
+
+/** Deletes the rows whose key the side table lacks. `equals` are the key's own equality operators, in the order of `key`. */
+export function deleteMissing(side: QualifiedName, target: LoadTable, key: readonly KeyColumn[]): string {
+  const match = key.map(({ name, equals }) => `s.${quoteIdent(name)} ${equals} t.${quoteIdent(name)}`).join(' AND ');
+  return `DELETE FROM ONLY ${quoteName(target.table)} AS t WHERE NOT EXISTS (SELECT FROM ${quoteName(side)} AS s WHERE ${match})`;
+}
+
+export interface KeyColumn {
+  readonly name: string;
+  /** e.g. `OPERATOR("pg_catalog".=)`. */
+  readonly equals: string;
+}
+
+/** Inserts or updates the side table's rows; a row that is the same byte for byte is left alone. */
+export function upsertAll(side: QualifiedName, target: LoadTable, key: readonly string[]): string {
+  return upsertFrom(side, target, key);
+}
+
+export function countRows(table: QualifiedName): string {
+  return `SELECT pg_catalog.count(*) FROM ONLY ${quoteName(table)}`;
+}
+
+export function analyze(table: QualifiedName): string {
+  return `ANALYZE ${quoteName(table)}`;
+}
+
+/** Memory for building the keys of a table that was just filled; never less than the server's own setting. */
+export const RAISE_BUILD_MEMORY = `
+  SELECT pg_catalog.set_config('maintenance_work_mem', '256MB', false)
+   WHERE pg_catalog.pg_size_bytes(pg_catalog.current_setting('maintenance_work_mem')) < 268435456`;
+
+export const RESET_BUILD_MEMORY = 'RESET maintenance_work_mem';
+
+function selectColumns({ table, columns }: LoadTable): string {
+  return `SELECT ${list(columns)} FROM ${quoteName(table)}`;
+}
+
+function upsertFrom(from: QualifiedName, { table, columns }: LoadTable, key: readonly string[]): string {
+  const others = columns.filter((column) => !key.includes(column)).map(quoteIdent);
+  const assignments = others.map((column) => `${column} = EXCLUDED.${column}`).join(', ');
+  const row = (of: string): string => `ROW(${others.map((column) => `${of}.${column}`).join(', ')})`;
+  const action =
+    others.length === 0 ? 'NOTHING' : `UPDATE SET ${assignments} WHERE ${row('t')} OPERATOR(pg_catalog.*<>) ${row('EXCLUDED')}`;
+  return `INSERT INTO ${quoteName(table)} AS t (${list(columns)})
+    SELECT ${list(columns)} FROM ${quoteName(from)}
+    ON CONFLICT (${list(key)}) DO ${action}`;
+}
+
+function columnClause(columns: readonly string[]): string {
+  return columns.length === 0 ? '' : ` (${list(columns)})`;
+}
+
+function list(columns: readonly string[]): string {
+  return columns.map(quoteIdent).join(', ');
+}
