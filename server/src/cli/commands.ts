@@ -95,7 +95,7 @@ export class Commands {
   ): Promise<ExitCode> {
     if (this.#global.json) return this.#streamJson(work);
     const view = startLiveView(this.#context.stderr, this.#talkPaint, this.#context.now);
-    let report: RunReport | DemoReport;
+    let report: RunReport | DemoReport | null = null;
     try {
       const operations = this.#context.createOperations({
         logLevel: this.#global.logLevel,
@@ -103,7 +103,7 @@ export class Commands {
       });
       report = await withStop(this.#context, view.print, (signal) => work(operations, view.onEvent, signal));
     } finally {
-      view.stop();
+      view.stop(report === null ? 'keep' : 'clear');
     }
     this.#printRun(report);
     return exitOfReport(report);

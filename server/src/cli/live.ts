@@ -12,12 +12,13 @@ const PLAIN_LIMIT = 20;
 const DEFAULT_COLUMNS = 100;
 const DEFAULT_ROWS = 24;
 
-/** A running view. Call `stop` when done: it leaves the last state on the screen. */
+/** A running view. Call `stop` when done. */
 export interface LiveView {
-  onEvent(event: RunEvent): void;
+  readonly onEvent: (event: RunEvent) => void;
   /** Writes lines of others (logs) without breaking the block. */
-  print(line: string): void;
-  stop(): void;
+  readonly print: (line: string) => void;
+  /** Ends the view: `clear` takes the block away, because a report follows that says the same. */
+  readonly stop: (end: 'clear' | 'keep') => void;
 }
 
 /** Starts the view on `output`. */
@@ -38,14 +39,15 @@ export function startLiveView(output: Output, paint: Paint, now: () => number): 
   };
   const timer = setInterval(draw, screen === null ? PLAIN_EVERY_MS : REDRAW_EVERY_MS);
   return {
-    onEvent(event) {
+    onEvent: (event) => {
       model.apply(event, now());
       for (const line of spokenLines(event, screen === null, paint)) print(`${clockTime(now())} ${line}`);
     },
     print,
-    stop() {
+    stop: (end) => {
       clearInterval(timer);
-      draw();
+      if (end === 'clear' && screen !== null) screen.show([]);
+      else draw();
     },
   };
 }

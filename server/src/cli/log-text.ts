@@ -13,7 +13,7 @@ export function logText(line: string, paint: Paint = createPaint(false)): string
   const extras = Object.entries(rest).map(([key, value]) =>
     paint(`${printable(key)}=${printable(typeof value === 'string' ? value : JSON.stringify(value))}`, 'dim'),
   );
-  return [clock, paint(printable(name), LEVEL_TONES[name] ?? 'dim'), printable(String(msg ?? '')), ...extras]
+  return [clock, paint(printable(name), LEVEL_TONES[name] ?? 'dim'), printable(typeof msg === 'string' ? msg : ''), ...extras]
     .filter((part) => part !== '')
     .join(' ');
 }

@@ -85,8 +85,8 @@ function addRunCommands(program: Command, invoke: Invoke): void {
     .command('run')
     .description('run the pipelines of a file in the foreground until SIGTERM or Ctrl-C')
     .requiredOption(...FILE_OPTION)
-    .option('--pipeline <name>', 'only this pipeline (repeat it for several)', (name: string, before: readonly string[] = []) => [
-      ...before,
+    .option('--pipeline <name>', 'only this pipeline (repeat it for several)', (name: string, before?: readonly string[]) => [
+      ...(before ?? []),
       name,
     ])
     .option('--once', 'load history where due, follow up to the position of now, then end')

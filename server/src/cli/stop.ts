@@ -2,7 +2,7 @@
 import type { CliContext } from './context.ts';
 
 /** A clean stop takes at most this long; then the process ends anyway. Nothing is lost: what was not committed is sent again. */
-export const STOP_GRACE_MS = 10_000;
+const STOP_GRACE_MS = 10_000;
 
 const SIGNAL_EXIT_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 

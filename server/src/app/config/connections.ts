@@ -69,9 +69,10 @@ async function readSsl(raw: FileSource | FileDestination, place: Place, director
 
 const MAY_BE_UNENCRYPTED: ReadonlySet<SslMode> = new Set(['disable', 'allow', 'prefer']);
 
-/** Without an `ssl` block: encrypted to other machines; to this one whatever the server offers. */
+/** Without an `ssl` block: encrypted to other machines; not to this one, where nothing travels over a network. */
 function defaultMode(host: string, allowUnencrypted: boolean): SslMode {
-  return isLoopback(host) || allowUnencrypted ? 'prefer' : 'require';
+  if (isLoopback(host)) return 'disable';
+  return allowUnencrypted ? 'prefer' : 'require';
 }
 
 const FILE_KEYS = ['ca_file', 'client_certificate_file', 'client_key_file'] as const;

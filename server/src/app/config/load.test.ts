@@ -195,10 +195,10 @@ describe('encryption', () => {
     expect(file.destinations[0]?.connection.ssl.mode).toBe(mode);
   });
 
-  test('without an ssl block is required to another machine and optional to this one', async () => {
+  test('without an ssl block is required to another machine and left out to this one', async () => {
     const file = await load(but('host: 127.0.0.1\n    database', 'host: db.example.com\n    database'));
     expect(file.destinations[0]?.connection.ssl.mode).toBe('require');
-    expect(file.sources[0]?.connection.ssl.mode).toBe('prefer');
+    expect(file.sources[0]?.connection.ssl.mode).toBe('disable');
   });
 
   test.each([

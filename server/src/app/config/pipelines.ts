@@ -2,8 +2,9 @@
 import { didYouMean } from '@millrace/contract/did-you-mean';
 import type { FilePipeline } from '@millrace/contract/file';
 import { formatObjectName, isObjectNameProblem, parseObjectName } from '@millrace/contract/object-name';
+import type { NamespaceRule } from '../../destination/names.ts';
 import type { Place } from './place.ts';
-import type { DestinationSettings, NamespaceSettings, ObjectSettings, PipelineSettings, SourceSettings } from './settings.ts';
+import type { DestinationSettings, ObjectSettings, PipelineSettings, SourceSettings } from './settings.ts';
 
 /** What pipelines refer to. A destination's `schema` belongs to the namespace rule, not to the connection. */
 export interface Servers {
@@ -57,7 +58,7 @@ function lookUp<T>(kind: 'source' | 'destination', name: string, known: Readonly
   return null;
 }
 
-function readNamespace(raw: FilePipeline, schema: string | null, place: Place): NamespaceSettings {
+function readNamespace(raw: FilePipeline, schema: string | null, place: Place): NamespaceRule {
   const rule = raw.namespace ?? (schema === null ? 'source' : 'destination');
   if (rule === 'source') return { kind: 'source' };
   if (rule === 'destination') {
@@ -143,7 +144,7 @@ function readObjects(raw: FilePipeline, schemas: readonly string[] | null, place
   return [...objects.values()];
 }
 
-function refuseEqualTargets(objects: readonly KeyedObject[], namespace: NamespaceSettings, place: Place): void {
+function refuseEqualTargets(objects: readonly KeyedObject[], namespace: NamespaceRule, place: Place): void {
   const taken = new Map<string, string>();
   for (const object of objects) {
     if (!object.include || object.target === null) continue;

@@ -1,5 +1,6 @@
 // What the configuration file says, checked and typed: the only form in which it travels further.
 import type { ObjectName } from '@millrace/contract/object-name';
+import type { NamespaceRule } from '../../destination/names.ts';
 import type { ConnectionSettings } from '../../model/connection.ts';
 import type { Problem } from './problem.ts';
 
@@ -14,12 +15,6 @@ export interface DestinationSettings {
   readonly name: string;
   readonly connection: ConnectionSettings;
 }
-
-/** How a destination schema is named: as the source's, one for all, or by a pattern that holds `{schema}`. */
-export type NamespaceSettings =
-  | { readonly kind: 'source' }
-  | { readonly kind: 'destination'; readonly schema: string }
-  | { readonly kind: 'pattern'; readonly pattern: string };
 
 /** What the file says of one object. */
 export interface ObjectSettings extends ObjectName {
@@ -40,7 +35,7 @@ export interface PipelineSettings {
   /** Only these schemas are looked at; null: all. */
   readonly schemas: readonly string[] | null;
   readonly objects: readonly ObjectSettings[];
-  readonly namespace: NamespaceSettings;
+  readonly namespace: NamespaceRule;
 }
 
 /** The whole file. Lists are in the file's order. */

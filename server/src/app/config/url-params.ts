@@ -11,7 +11,7 @@ export interface UrlParams {
 export const DEFAULT_CONNECT_TIMEOUT_MS = 60_000;
 
 /** The longest that a timer can wait (24.8 days): what `connectTimeout=0` asks for. */
-export const LONGEST_TIMEOUT_MS = 2_147_483_647;
+const LONGEST_TIMEOUT_MS = 2_147_483_647;
 
 const RESERVED = new Map([
   ['currentschema', 'schema'],
