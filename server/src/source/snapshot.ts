@@ -225,7 +225,7 @@ function vanished(table: SourceTable, what: string, underlying?: unknown): Millr
 }
 
 function unsettled(table: SourceTable): MillraceError {
-  return copyFailed(
+  return interrupted(
     table,
     'a transaction was streamed before it became visible, and still is not: does it wait for a synchronous standby?',
   );

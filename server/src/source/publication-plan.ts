@@ -1,0 +1,193 @@
+// Decides, from what exists and what is wanted, which statements make the two publications right.
+import type { SourceTable } from '../model/table.ts';
+import type { QualifiedName } from '../pg/ident.ts';
+import {
+  addTablesSql,
+  createPublicationSql,
+  dropSchemasSql,
+  dropTablesSql,
+  type PublicationColumns,
+  setOptionsSql,
+} from './publication.sql.ts';
+import type { PublicationNames } from './slot-name.ts';
+
+/** A publication as the catalogue has it. */
+export interface PublicationState {
+  readonly oid: number;
+  readonly name: string;
+  /** Whether our role may alter it. */
+  readonly owned: boolean;
+  readonly allTables: boolean;
+  readonly actions: PublicationActions;
+  readonly viaRoot: boolean;
+  readonly publishesGenerated: boolean;
+  readonly members: readonly PublicationMember[];
+  /** Schemas that are published whole. */
+  readonly schemas: readonly string[];
+}
+
+export interface PublicationActions {
+  readonly insert: boolean;
+  readonly update: boolean;
+  readonly delete: boolean;
+  readonly truncate: boolean;
+}
+
+export interface PublicationMember extends QualifiedName {
+  /** OID of the table. */
+  readonly oid: number;
+  /** OID of the membership itself: another one when the table was dropped from the publication and added again. */
+  readonly membershipOid: number;
+  /** A row filter or a column list would hide changes from us. */
+  readonly filtered: boolean;
+}
+
+/** The tables that each publication should hold. */
+export interface WantedTables {
+  readonly full: readonly SourceTable[];
+  readonly insertOnly: readonly SourceTable[];
+}
+
+/** What to do. `statements` run in one transaction, so that a table that moves is never out of both. */
+export interface PublicationPlan {
+  readonly statements: readonly string[];
+  readonly created: readonly string[];
+  /** Tables of which something is published now that was not before. Changes of open transactions may be missing: see `lock-wait.ts`. */
+  readonly added: readonly SourceTable[];
+  /** The part of `added` that was in the other publication before, so that its inserts were published all along. */
+  readonly moved: readonly SourceTable[];
+  readonly removed: readonly QualifiedName[];
+  /** Publications whose options somebody had changed. */
+  readonly mended: readonly string[];
+  /** Publications that somebody else made and that cover what is wanted: used as they are. */
+  readonly administered: readonly string[];
+  /** The publications that exist afterwards: what a stream is started with. */
+  readonly streamFrom: readonly string[];
+}
+
+export interface ExistingPublications {
+  readonly full: PublicationState | null;
+  readonly insertOnly: PublicationState | null;
+}
+
+/**
+ * The difference as statements. A publication that an administrator made is used as it is while it covers its tables (or the
+ * two together do); otherwise it is planned like one of ours, and the caller finds out that it may not alter it.
+ */
+export function planPublications(
+  names: PublicationNames,
+  existing: ExistingPublications,
+  wanted: WantedTables,
+  columns: PublicationColumns,
+): PublicationPlan {
+  const states = [existing.full, existing.insertOnly].filter((state) => state !== null);
+  const isManaged = (state: PublicationState | null): boolean => state === null || (state.owned && !state.allTables);
+  if (!isManaged(existing.full) || !isManaged(existing.insertOnly)) {
+    if (coversAll(states, wanted))
+      return { ...NOTHING, administered: states.map((state) => state.name), streamFrom: states.map((state) => state.name) };
+  }
+  const full = planOne(names.full, existing.full, wanted.full, FULL, columns);
+  const insertOnly = planOne(names.insertOnly, existing.insertOnly, wanted.insertOnly, INSERT_ONLY, columns);
+  const before = new Set(states.flatMap((state) => state.members.filter((member) => !member.filtered)).map((member) => member.oid));
+  const wantedOids = new Set([...wanted.full, ...wanted.insertOnly].map((table) => table.oid));
+  const added = [...full.added, ...insertOnly.added];
+  return {
+    statements: [...full.statements, ...insertOnly.statements],
+    created: [...full.created, ...insertOnly.created],
+    added,
+    moved: added.filter((table) => before.has(table.oid)),
+    removed: [...full.dropped, ...insertOnly.dropped].filter((table) => !wantedOids.has(table.oid)),
+    mended: [...full.mended, ...insertOnly.mended],
+    administered: [],
+    streamFrom: [names.full, names.insertOnly],
+  };
+}
+
+/** Whether this table's changes, of the kinds that it needs, reach us whole through one of these publications. */
+export function isCovered(states: readonly PublicationState[], table: SourceTable, needs: 'full' | 'insertOnly'): boolean {
+  return states.some((state) => {
+    const { insert, update, delete: deletes, truncate } = state.actions;
+    const actions = insert && truncate && (needs === 'insertOnly' || (update && deletes));
+    const whole = state.viaRoot || table.relkind === 'r';
+    const member = state.members.find((candidate) => candidate.oid === table.oid);
+    const holds = state.allTables || state.schemas.includes(table.schema) || (member !== undefined && !member.filtered);
+    return actions && whole && holds;
+  });
+}
+
+interface Kind {
+  /** The value of the option `publish`. */
+  readonly publish: string;
+  readonly actions: PublicationActions;
+}
+
+const FULL: Kind = {
+  publish: 'insert, update, delete, truncate',
+  actions: { insert: true, update: true, delete: true, truncate: true },
+};
+
+const INSERT_ONLY: Kind = {
+  publish: 'insert, truncate',
+  actions: { insert: true, update: false, delete: false, truncate: true },
+};
+
+const NOTHING: PublicationPlan = {
+  statements: [],
+  created: [],
+  added: [],
+  moved: [],
+  removed: [],
+  mended: [],
+  administered: [],
+  streamFrom: [],
+};
+
+interface OnePlan {
+  readonly statements: readonly string[];
+  readonly created: readonly string[];
+  readonly added: readonly SourceTable[];
+  readonly dropped: readonly PublicationMember[];
+  readonly mended: readonly string[];
+}
+
+function planOne(
+  name: string,
+  state: PublicationState | null,
+  wanted: readonly SourceTable[],
+  kind: Kind,
+  columns: PublicationColumns,
+): OnePlan {
+  if (state === null) {
+    return { statements: [createPublicationSql(name, kind.publish, wanted)], created: [name], added: wanted, dropped: [], mended: [] };
+  }
+  const asWanted = sameActions(state.actions, kind.actions) && state.viaRoot && !state.publishesGenerated;
+  // A publication FOR ALL TABLES has no members to change.
+  if (state.allTables) {
+    const statements = asWanted ? [] : [setOptionsSql(name, kind.publish, columns)];
+    return { statements, created: [], added: asWanted ? [] : wanted, dropped: [], mended: asWanted ? [] : [name] };
+  }
+  const wantedOids = new Set(wanted.map((table) => table.oid));
+  const whole = new Set(state.members.filter((member) => !member.filtered).map((member) => member.oid));
+  const dropped = state.members.filter((member) => !wantedOids.has(member.oid) || member.filtered);
+  const missing = wanted.filter((table) => !whole.has(table.oid));
+  const statements = [
+    ...(state.schemas.length === 0 ? [] : [dropSchemasSql(name, state.schemas)]),
+    ...(dropped.length === 0 ? [] : [dropTablesSql(name, dropped)]),
+    ...(asWanted ? [] : [setOptionsSql(name, kind.publish, columns)]),
+    ...(missing.length === 0 ? [] : [addTablesSql(name, missing)]),
+  ];
+  // With other options before, no member's changes can be trusted to have come through.
+  return { statements, created: [], added: asWanted ? missing : wanted, dropped, mended: asWanted ? [] : [name] };
+}
+
+function sameActions(a: PublicationActions, b: PublicationActions): boolean {
+  return a.insert === b.insert && a.update === b.update && a.delete === b.delete && a.truncate === b.truncate;
+}
+
+function coversAll(states: readonly PublicationState[], wanted: WantedTables): boolean {
+  return (
+    states.length > 0 &&
+    wanted.full.every((table) => isCovered(states, table, 'full')) &&
+    wanted.insertOnly.every((table) => isCovered(states, table, 'insertOnly'))
+  );
+}
