@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MillraceError } from '../../model/error.ts';
 import { loadFile } from './load.ts';
@@ -428,6 +429,46 @@ describe('a bad file is refused with line, column and hint', () => {
 
   test('deep nesting is refused without exhausting the stack', async () => {
     expect((await problemsOf(`${'['.repeat(5_000)}${']'.repeat(5_000)}\n`)).length).toBeGreaterThan(0);
+    expect((await problemsOf(`a: ${'{a: '.repeat(100_000)}\n`)).length).toBeGreaterThan(0);
+  });
+
+  test('whatever is typed into it, there are settings or problems with a place, and nothing else', async () => {
+    const piece = fc.oneof(
+      fc.constantFrom(
+        ':',
+        ' ',
+        '\n',
+        '\n  ',
+        '- ',
+        '[',
+        '}',
+        '"',
+        "'",
+        '&a ',
+        '*a',
+        '!!binary ',
+        '|',
+        '>',
+        '#',
+        '${',
+        '~',
+        '---\n',
+        '%',
+        '\t',
+        '<<: ',
+        '? ',
+      ),
+      fc.string({ unit: 'binary' }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.nat(GOOD.length), fc.nat(20), piece, async (at, cut, inserted) => {
+        const text = GOOD.slice(0, at) + inserted + GOOD.slice(at + cut);
+        const outcome: unknown = await load(text).catch((error: unknown) => error);
+        if (!(outcome instanceof MillraceError)) expect(outcome).toHaveProperty('pipelines');
+        else expect(outcome.facts.problems?.every((p) => p.line >= 1 && p.column >= 1 && p.line <= text.split('\n').length + 1)).toBe(true);
+      }),
+      { numRuns: 500 },
+    );
   });
 });
 

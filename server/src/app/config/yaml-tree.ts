@@ -1,5 +1,5 @@
 // Reads YAML into plain values that still know their place in the file, so that every later complaint can name line and column.
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseAllDocuments } from 'yaml';
+import { type Alias, type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseAllDocuments } from 'yaml';
 import type { Position, ProblemList } from './problem.ts';
 import { yamlProblem } from './yaml-problem.ts';
 
@@ -76,6 +76,7 @@ class TreeReader {
   readonly #problems: ProblemList;
   readonly #readText: TextReader;
   readonly #open = new Set<Node>();
+  readonly #targets = new Map<Alias, Node | undefined>();
   #nodes = 0;
   #isBroken = false;
   #hasOverflowed = false;
@@ -97,10 +98,16 @@ class TreeReader {
     const place = { at, keyAt: keyAt ?? at };
     this.#nodes += 1;
     if (node === null || this.#isTooMuch(at, depth)) return { ...place, children: new Map(), value: null };
-    if (isAlias(node)) return this.#readAlias(node.resolve(this.#document), place, depth);
+    if (isAlias(node)) return this.#readAlias(this.#targetOf(node), place, depth);
     if (isMap(node)) return this.#readMap(node.items as Pair<Node, Node | null>[], place, depth);
     if (isSeq(node)) return this.#readList(node.items as (Node | null)[], place, depth);
     return { ...place, children: new Map(), value: isScalar(node) ? this.#readScalar(node.value, at) : null };
+  }
+
+  /** Finding an anchor reads the whole document, and one alias may be met a hundred thousand times. */
+  #targetOf(alias: Alias): Node | undefined {
+    if (!this.#targets.has(alias)) this.#targets.set(alias, alias.resolve(this.#document));
+    return this.#targets.get(alias);
   }
 
   #readAlias(target: Node | undefined, place: Place, depth: number): Tree {
