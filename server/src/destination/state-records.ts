@@ -3,7 +3,7 @@ import type { Row } from '../db/session.ts';
 import { must } from '../lib/assert.ts';
 import type { DestinationColumn } from '../model/destination-table.ts';
 import type { ObjectState } from '../model/object-state.ts';
-import type { RowIdentity } from '../model/table.ts';
+import type { RowIdentity, SourceLeaf } from '../model/table.ts';
 import type { QualifiedName } from '../pg/ident.ts';
 import { type Lsn, parseLsn } from '../pg/lsn.ts';
 
@@ -73,6 +73,8 @@ export interface ObjectRecord {
   readonly appliedLsn: Lsn | null;
   /** The load was resumed under a second snapshot: until `snapshotLsn` the rows may be newer than the stream. */
   readonly overlap: boolean;
+  /** The physical tables that the object's rows were in when its load began; null before the first. */
+  readonly leaves: readonly SourceLeaf[] | null;
   /** Grows with every historical load; chunks of earlier ones count for nothing. */
   readonly copyGeneration: number;
   readonly counters: ObjectCounters;
@@ -157,6 +159,7 @@ export const OBJECT_COLUMNS = [
   'deleted',
   'truncated',
   'overlap',
+  'leaves',
 ] as const;
 
 export function objectOf(row: Row): ObjectRecord {
@@ -178,6 +181,7 @@ export function objectOf(row: Row): ObjectRecord {
     snapshotLsn: optional(row, 14, parseLsn),
     appliedLsn: optional(row, 15, parseLsn),
     overlap: text(row, 23) === 't',
+    leaves: optional(row, 24, (json) => JSON.parse(json) as readonly SourceLeaf[]),
     copyGeneration: Number(text(row, 16)),
     counters: {
       rowsCopied: BigInt(text(row, 17)),

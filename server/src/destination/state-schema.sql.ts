@@ -55,6 +55,7 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
        snapshot_lsn pg_catalog.pg_lsn,
        applied_lsn pg_catalog.pg_lsn,
        overlap pg_catalog.bool NOT NULL DEFAULT false,
+       leaves pg_catalog.jsonb,
        copy_generation pg_catalog.int4 NOT NULL DEFAULT 0,
        rows_copied pg_catalog.int8 NOT NULL DEFAULT 0,
        bytes_copied pg_catalog.int8 NOT NULL DEFAULT 0,

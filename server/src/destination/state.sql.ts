@@ -81,6 +81,7 @@ export const OBJECT_PATCH_TYPES = {
   snapshot_lsn: 'pg_catalog.pg_lsn',
   applied_lsn: 'pg_catalog.pg_lsn',
   overlap: 'pg_catalog.bool',
+  leaves: 'pg_catalog.jsonb',
   copy_generation: 'pg_catalog.int4',
 } as const;
 

@@ -3,7 +3,7 @@ import type { PgSession, Row } from '../db/session.ts';
 import type { DestinationColumn } from '../model/destination-table.ts';
 import { MillraceError } from '../model/error.ts';
 import type { ObjectState } from '../model/object-state.ts';
-import { objectLabel, type RowIdentity } from '../model/table.ts';
+import { objectLabel, type RowIdentity, type SourceLeaf } from '../model/table.ts';
 import type { QualifiedName } from '../pg/ident.ts';
 import { formatLsn, type Lsn } from '../pg/lsn.ts';
 import * as sql from './state.sql.ts';
@@ -105,6 +105,7 @@ export interface ObjectPatch {
   readonly snapshotLsn?: Lsn | null;
   readonly appliedLsn?: Lsn | null;
   readonly overlap?: boolean;
+  readonly leaves?: readonly SourceLeaf[] | null;
   readonly copyGeneration?: number;
   /** Sets all counters to 0: a new historical load begins. */
   readonly resetCounters?: true;
@@ -226,6 +227,7 @@ function patchValues(patch: ObjectPatch): readonly (readonly [PatchColumn, Patch
   if (patch.snapshotLsn !== undefined) entries.push(['snapshot_lsn', lsn(patch.snapshotLsn)]);
   if (patch.appliedLsn !== undefined) entries.push(['applied_lsn', lsn(patch.appliedLsn)]);
   if (patch.overlap !== undefined) entries.push(['overlap', patch.overlap]);
+  if (patch.leaves !== undefined) entries.push(['leaves', json(patch.leaves)]);
   if (patch.copyGeneration !== undefined) entries.push(['copy_generation', patch.copyGeneration]);
   return entries;
 }

@@ -1,73 +1,15 @@
 import { describe, expect, test } from 'vitest';
+import { createAll, makePair, type Pair, planPair } from '../../test/destination/pair.ts';
 import type { TestDatabase } from '../../test/pg/test-database.ts';
 import { usePostgres } from '../../test/pg/use-postgres.ts';
-import type { PgSession } from '../db/session.ts';
 import { must } from '../lib/assert.ts';
 import type { SourceTable } from '../model/table.ts';
 import { REFUSED_TYPES, TEXT_TYPES } from '../model/type-refusals.ts';
 import { quoteIdent, quoteName } from '../pg/ident.ts';
-import { readTables } from '../source/catalog.ts';
-import { columnTypeOids, readTypes } from '../source/types.ts';
-import { createDestinationTable } from './ddl.ts';
-import { planTables } from './ddl-plan.ts';
-import { readCollation } from './introspect.ts';
-import { assignNames, type NamespaceRule } from './names.ts';
-import { takeOver, upsertObjects } from './state.ts';
-import { installState } from './state-install.ts';
-import type { Fence } from './state-records.ts';
 import type { TablePlan } from './types-table.ts';
 
 const pg = usePostgres();
-
-interface Pair {
-  readonly source: TestDatabase;
-  readonly destination: TestDatabase;
-  readonly session: PgSession;
-}
-
-async function pair(): Promise<Pair> {
-  const [source, destination] = [await pg.source.createDatabase(), await pg.destination.createDatabase()];
-  return { source, destination, session: await destination.open() };
-}
-
-/** Plans every table of the source against the destination, by source name. */
-async function plan(
-  { source, session }: Pair,
-  rule: NamespaceRule = { kind: 'source' },
-): Promise<ReadonlyMap<string, TablePlan & { source: SourceTable }>> {
-  const reader = await source.open();
-  const { tables } = await readTables(reader, { schemas: null });
-  const types = await readTypes(reader, columnTypeOids(tables));
-  const names = assignNames(
-    rule,
-    tables.map(({ schema, name }) => ({ schema, name, target: null, assigned: null })),
-  );
-  const planned = tables.map((table, index) => ({ source: table, name: must(names[index], 'a name') }));
-  const collationsAgree = (await readCollation(reader)) === (await readCollation(session));
-  const plans = await planTables(session, { tables: planned, tableNames: names, types, rule, collationsAgree });
-  return new Map(plans.map((each, index) => [must(tables[index], 'a table').name, { ...each, source: must(tables[index], 'a table') }]));
-}
-
-/** Takes the pipeline over and registers the tables as its objects. */
-async function own(session: PgSession, plans: Iterable<{ readonly source: SourceTable }>): Promise<Fence> {
-  await installState(session);
-  const { epoch } = await takeOver(session, { pipeline: 'p', sourceSystemId: '1', sourceDatabase: 'd' });
-  const fence = { pipeline: 'p', epoch };
-  const entries = [...plans].map(
-    ({ source }) => ({ source, sourceOid: source.oid, state: 'pending', desired: 'included', reason: null, destination: null }) as const,
-  );
-  await upsertObjects(session, fence, entries);
-  return fence;
-}
-
-/** Creates the tables of all plans, which must not refuse any. */
-async function create(session: PgSession, plans: ReadonlyMap<string, TablePlan & { source: SourceTable }>): Promise<void> {
-  const fence = await own(session, plans.values());
-  for (const [name, each] of plans) {
-    if (each.kind === 'refused') throw new Error(`${name}: ${JSON.stringify(each.problems)}`);
-    await createDestinationTable(session, { fence, source: each.source }, each);
-  }
-}
+const pair = () => makePair(pg);
 
 function problemsOf(plans: ReadonlyMap<string, TablePlan>, table: string): unknown {
   const each = must(plans.get(table), table);
@@ -117,7 +59,7 @@ describe('types of PostgreSQL itself', () => {
         `CREATE TABLE public.${quoteIdent(`t_${name}`)} (v ${type}${hasArray === 't' ? `, list ${type}[]` : ''})`,
       );
     }
-    const plans = await plan(databases);
+    const plans = await planPair(databases);
     const older = pg.destination.major < pg.source.major;
     const usable = new Map([...plans].filter(([, each]) => each.kind === 'table'));
     for (const [name] of rows) {
@@ -132,7 +74,7 @@ describe('types of PostgreSQL itself', () => {
       }
     }
     if (!older) expect(usable.size).toBe(rows.filter(([name]) => !REFUSED_TYPES.has(name ?? '')).length);
-    await create(databases.session, usable);
+    await createAll(databases.session, usable);
     for (const [table] of usable) {
       const [format] = [
         `SELECT pg_catalog.format_type(atttypid, atttypmod) FROM pg_catalog.pg_attribute
@@ -180,7 +122,7 @@ describe('types of PostgreSQL itself', () => {
       'int2vector[]',
     ];
     await databases.source.query(`CREATE TABLE public.t (${types.map((type, index) => `c${index} ${type}`).join(', ')})`);
-    await create(databases.session, await plan(databases));
+    await createAll(databases.session, await planPair(databases));
     const columns = `SELECT attname, pg_catalog.format_type(atttypid, atttypmod), atttypmod FROM pg_catalog.pg_attribute
       WHERE attrelid = 'public.t'::pg_catalog.regclass AND attnum > 0 ORDER BY attnum`;
     expect(await databases.destination.query(columns)).toEqual(await databases.source.query(columns));
@@ -195,8 +137,8 @@ describe('types of PostgreSQL itself', () => {
       CREATE TABLE public.t (a regclass, b regproc[], c public.relation, d public.pointer, e aclitem, f regrole);
       INSERT INTO public.t VALUES ('"o''dd"."T t"', '{now,array_ndims}', '"o''dd"."T t"',
         ROW('"o''dd"."T t"', '{integer,"timestamp with time zone"}'), 'postgres=r/postgres', 'postgres')`);
-    const plans = new Map([...(await plan(databases))].filter(([name]) => name === 't'));
-    await create(databases.session, plans);
+    const plans = new Map([...(await planPair(databases))].filter(([name]) => name === 't'));
+    await createAll(databases.session, plans);
     await copyRows(databases, plans);
     expect(must(plans.get('t'), 't')).toMatchObject({ table: { binarySafe: false } });
     expect(await textOf(databases.destination, 'public.t', 'a b c d e f')).toEqual(
@@ -209,7 +151,7 @@ describe('types of PostgreSQL itself', () => {
     await databases.source.query(
       'CREATE TABLE public.t (id int, node pg_node_tree, nodes pg_catalog.gtsvector[], cat pg_catalog.pg_class)',
     );
-    expect(problemsOf(await plan(databases), 't')).toMatchObject([
+    expect(problemsOf(await planPair(databases), 't')).toMatchObject([
       { errorName: 'type_refused', column: 'node' },
       { errorName: 'type_refused', column: 'nodes' },
       { errorName: 'type_refused', column: 'cat' },
@@ -241,8 +183,8 @@ describe("users' types", () => {
   test('are made at the destination, however deep they nest, and print the same values', async () => {
     const databases = await pair();
     await databases.source.query(nested);
-    const plans = await plan(databases);
-    await create(databases.session, plans);
+    const plans = await planPair(databases);
+    await createAll(databases.session, plans);
     await copyRows(databases, plans);
     const columns = 'a b c d e f g h i j';
     expect(await textOf(databases.destination, 'public.t', columns)).toEqual(await textOf(databases.source, 'public.t', columns));
@@ -252,8 +194,8 @@ describe("users' types", () => {
     const databases = await pair();
     await databases.source.query(nested);
     const rule = { kind: 'destination', schema: 'd"w' } as const;
-    await create(databases.session, await plan(databases, rule));
-    const again = must((await plan(databases, rule)).get('t'), 't');
+    await createAll(databases.session, await planPair(databases, rule));
+    const again = must((await planPair(databases, rule)).get('t'), 't');
     expect(again).toMatchObject({ kind: 'table', definitions: [] });
     const schemas = await databases.destination.query(`
       SELECT DISTINCT n.nspname FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
@@ -267,7 +209,7 @@ describe("users' types", () => {
       CREATE SCHEMA a; CREATE SCHEMA b;
       CREATE TYPE a.mood AS ENUM ('x'); CREATE TYPE b.mood AS ENUM ('y'); CREATE TYPE b.t1 AS ENUM ('z');
       CREATE TABLE a.t1 (m a.mood); CREATE TABLE b.t2 (m b.mood, t b.t1)`);
-    await create(databases.session, await plan(databases, { kind: 'destination', schema: 'dw' }));
+    await createAll(databases.session, await planPair(databases, { kind: 'destination', schema: 'dw' }));
     await databases.destination.query("INSERT INTO dw.t1 VALUES ('x'); INSERT INTO dw.t2 VALUES ('y', 'z')");
   });
 
@@ -278,11 +220,11 @@ describe("users' types", () => {
       CREATE TABLE public.t (e public.e, k public.k[], d public.d, r public.r)`);
     await databases.destination.query(`
       CREATE TYPE public.e AS ENUM ('a', 'c'); CREATE TYPE public.k AS (x int, y varchar); CREATE DOMAIN public.d AS int CHECK (VALUE > 0); CREATE TYPE public.r AS RANGE (SUBTYPE = int4)`);
-    const problems = problemsOf(await plan(databases), 't') as { errorName: string; fix?: string }[];
+    const problems = problemsOf(await planPair(databases), 't') as { errorName: string; fix?: string }[];
     expect(problems.map((problem) => problem.errorName)).toEqual(['type_conflict', 'type_conflict', 'type_conflict', 'type_conflict']);
     expect(problems[0]?.fix).toBe(`ALTER TYPE "public"."e" ADD VALUE 'b' AFTER 'a';`);
     await databases.destination.query(must(problems[0]?.fix, 'a fix'));
-    const after = problemsOf(await plan(databases), 't') as { column: string }[];
+    const after = problemsOf(await planPair(databases), 't') as { column: string }[];
     expect(after.map((problem) => problem.column)).toEqual(['k', 'd', 'r']);
   });
 
@@ -295,7 +237,7 @@ describe("users' types", () => {
         .replace(/INSERT[^]*/, '')
         .replace(/CREATE TABLE public.t[^]*/, ''),
     );
-    const each = must((await plan(databases)).get('t'), 't');
+    const each = must((await planPair(databases)).get('t'), 't');
     // Only the row type of a table has no twin: the destination's table of that name is not a mere type.
     expect(each.kind === 'table' ? each.definitions.map((definition) => definition.source.name) : each.problems).toEqual(['person']);
   });
@@ -303,11 +245,11 @@ describe("users' types", () => {
   test('that we made get the labels that the source added', async () => {
     const databases = await pair();
     await databases.source.query("CREATE TYPE public.e AS ENUM ('b', 'd'); CREATE TABLE public.t (e public.e)");
-    await create(databases.session, await plan(databases));
+    await createAll(databases.session, await planPair(databases));
     await databases.source.query("ALTER TYPE public.e ADD VALUE 'c' BEFORE 'd'");
     await databases.source.query("ALTER TYPE public.e ADD VALUE 'a' BEFORE 'b'");
     await databases.source.query("ALTER TYPE public.e ADD VALUE 'it''s' AFTER 'd'");
-    await create(databases.session, await plan(databases));
+    await createAll(databases.session, await planPair(databases));
     const labels = "SELECT enumlabel FROM pg_catalog.pg_enum WHERE enumtypid = 'public.e'::pg_catalog.regtype ORDER BY enumsortorder";
     expect(await databases.destination.query(labels)).toEqual([['a'], ['b'], ['c'], ['d'], ["it's"]]);
   });
@@ -318,7 +260,7 @@ describe("users' types", () => {
       CREATE TYPE public.r AS RANGE (SUBTYPE = float8, MULTIRANGE_TYPE_NAME = public."m R");
       CREATE TABLE public.t (m public."m R", r public.r, b int4multirange);
       INSERT INTO public.t VALUES ('{[1.5,2),[3,)}', '[1,2]', '{[1,5)}')`);
-    const plans = await plan(databases);
+    const plans = await planPair(databases);
     if (pg.destination.major < 14) {
       expect(problemsOf(plans, 't')).toMatchObject([
         { errorName: 'type_missing', column: 'm' },
@@ -326,10 +268,10 @@ describe("users' types", () => {
       ]);
       return;
     }
-    await create(databases.session, plans);
+    await createAll(databases.session, plans);
     await copyRows(databases, plans);
     expect(await textOf(databases.destination, 'public.t', 'm r b')).toEqual(await textOf(databases.source, 'public.t', 'm r b'));
-    expect(must((await plan(databases)).get('t'), 't')).toMatchObject({ kind: 'table', definitions: [], table: { binarySafe: true } });
+    expect(must((await planPair(databases)).get('t'), 't')).toMatchObject({ kind: 'table', definitions: [], table: { binarySafe: true } });
   });
 });
 
@@ -339,7 +281,7 @@ describe('types of extensions', () => {
     await databases.source.query(`
       CREATE SCHEMA x; CREATE EXTENSION citext SCHEMA x; CREATE EXTENSION hstore SCHEMA x; CREATE EXTENSION "cube" SCHEMA x;
       CREATE TABLE public.t (a x.citext PRIMARY KEY, b x.hstore[], c x.cube)`);
-    expect(problemsOf(await plan(databases), 't')).toMatchObject([
+    expect(problemsOf(await planPair(databases), 't')).toMatchObject([
       { errorName: 'type_missing', column: 'a', fix: 'CREATE EXTENSION citext;' },
       { errorName: 'type_missing', column: 'b', fix: 'CREATE EXTENSION hstore;' },
       { errorName: 'type_missing', column: 'c', fix: 'CREATE EXTENSION cube;' },
@@ -347,9 +289,9 @@ describe('types of extensions', () => {
     await databases.destination.query(
       'CREATE SCHEMA "e x t"; CREATE EXTENSION citext SCHEMA "e x t"; CREATE EXTENSION hstore SCHEMA public; CREATE EXTENSION cube SCHEMA public',
     );
-    const plans = await plan(databases);
+    const plans = await planPair(databases);
     expect(must(plans.get('t'), 't')).toMatchObject({ kind: 'table', definitions: [], table: { binarySafe: false } });
-    await create(databases.session, plans);
+    await createAll(databases.session, plans);
     expect(
       await databases.destination.query(
         "SELECT pg_catalog.format_type(atttypid, atttypmod) FROM pg_catalog.pg_attribute WHERE attrelid = 'public.t'::pg_catalog.regclass AND attnum > 0 ORDER BY attnum",
