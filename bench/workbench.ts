@@ -10,7 +10,7 @@ import { must } from '../server/src/lib/assert.ts';
 import { Secret } from '../server/src/lib/secret.ts';
 import type { ConnectionSettings } from '../server/src/model/connection.ts';
 import { quoteIdent } from '../server/src/pg/ident.ts';
-import type { BenchOptions } from './options.ts';
+import type { BenchOptions, Version } from './options.ts';
 
 export type Side = 'source' | 'destination';
 
@@ -19,7 +19,9 @@ export const BENCH_USER = 'bench';
 
 /**
  * Settings of both clusters. Checkpoints and autovacuum would strike one contender and spare the next, so the bench does
- * both itself between the measurements. Commit timestamps give the lag scenario the moment of each source commit.
+ * both itself between the measurements. Commit timestamps give the lag scenario the moment of each source commit. Up to
+ * version 15 native replication starts at most one worker in each `wal_retrieve_retry_interval`; its default of 5 s would
+ * be counted as the time of a copy or a catch-up.
  */
 export const CLUSTER_SETTINGS: Readonly<Record<string, string>> = {
   shared_buffers: '1GB',
@@ -33,6 +35,7 @@ export const CLUSTER_SETTINGS: Readonly<Record<string, string>> = {
   max_replication_slots: '16',
   max_wal_senders: '16',
   max_worker_processes: '16',
+  wal_retrieve_retry_interval: '100ms',
   maintenance_work_mem: '256MB',
   log_min_messages: 'warning',
 };
@@ -40,13 +43,18 @@ export const CLUSTER_SETTINGS: Readonly<Record<string, string>> = {
 /** Both clusters and what belongs to them. */
 export class Workbench {
   readonly #clusters: Readonly<Record<Side, EmbeddedCluster>>;
+  readonly #version: Version;
   readonly directory: string;
   readonly password: Secret;
 
-  constructor(clusters: Readonly<Record<Side, EmbeddedCluster>>, directory: string, password: Secret) {
+  constructor(
+    clusters: Readonly<Record<Side, EmbeddedCluster>>,
+    at: { readonly directory: string; readonly password: Secret; readonly version: Version },
+  ) {
     this.#clusters = clusters;
-    this.directory = directory;
-    this.password = password;
+    this.#version = at.version;
+    this.directory = at.directory;
+    this.password = at.password;
   }
 
   /** How to reach a database as the superuser. */
@@ -81,8 +89,10 @@ export class Workbench {
   /** Makes a database, empty or as a copy of `template`; one of that name is dropped before. */
   async createDatabase(side: Side, database: string, template = 'template1'): Promise<void> {
     await this.dropDatabase(side, database);
+    // From 15 on the default strategy writes a copy of every page to the log, for which a large template is too large.
+    const strategy = this.#version >= 15 && template !== 'template1' ? ' STRATEGY file_copy' : '';
     await this.use(side, 'postgres', async (session) => {
-      await session.query(`CREATE DATABASE ${quoteIdent(database)} TEMPLATE ${quoteIdent(template)}`);
+      await session.query(`CREATE DATABASE ${quoteIdent(database)} TEMPLATE ${quoteIdent(template)}${strategy}`);
     });
   }
 
@@ -139,7 +149,7 @@ export async function openWorkbench(options: BenchOptions): Promise<Workbench> {
   try {
     const source = await start('source');
     const destination = await start('destination');
-    return new Workbench({ source, destination }, directory, password);
+    return new Workbench({ source, destination }, { directory, password, version: options.version });
   } catch (error) {
     await rm(directory, { recursive: true, force: true });
     throw error;

@@ -45,18 +45,31 @@ function receive(session: PgSession, after: Lsn): Promise<void> {
   return new Promise((resolve, reject) => {
     const walker = new FrameWalker(PEEK_BYTES);
     socket.once('close', () => reject(new Error('the source closed the connection')));
-    socket.on('data', (chunk: Buffer) =>
+    socket.on('data', (chunk: Buffer) => {
+      if (chunk.length < LITTLE_BYTES) {
+        socket.pause();
+        setTimeout(() => socket.resume(), PAUSE_MS);
+      }
       walker.push(chunk, (frame) => {
         if (frame.type === 'E') reject(new Error(`the source refused: ${frame.head.toString('utf8').split('\0').join(' ')}`));
         else if (isKeepaliveThatAsks(frame)) socket.write(statusUpdate());
         else if (isCommitAfter(frame, after)) resolve();
-      }),
-    );
+      });
+    });
     socket.write(queryMessage(`START_REPLICATION SLOT "${SLOT}" LOGICAL 0/0 (proto_version '1', publication_names '${PUBLICATION}')`));
   });
 }
 
 const PEEK_BYTES = 100;
+
+/**
+ * The server sends each change by itself. A receiver that takes each at once wakes up for each: measured with one-row
+ * transactions, that costs three times the receiver's processor time and a third more of the server's. So after a small
+ * read this one lets the socket's buffer fill for a moment.
+ */
+const LITTLE_BYTES = 32 * 1024;
+const PAUSE_MS = 1;
+
 const XLOG_HEADER_BYTES = 25;
 
 function isKeepaliveThatAsks({ type, head }: Frame): boolean {
