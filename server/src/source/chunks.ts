@@ -4,8 +4,8 @@ import type { QualifiedName } from '../pg/ident.ts';
 /** One relation that a copy reads rows from, as it was when the copy's snapshot was taken. */
 export interface CopyLeaf extends QualifiedName {
   readonly oid: number;
-  /** `pg_relation_filenode`: another one after a rewrite, when page numbers no longer mean the same rows. */
-  readonly filenode: number;
+  /** `pg_relation_filenode`: another one after a rewrite, when page numbers no longer mean the same rows. 0: read through its root. */
+  readonly relfilenode: number;
   /** Pages of the main fork. */
   readonly pages: number;
   /** Main fork and TOAST together. */

@@ -51,7 +51,7 @@ export class CopyReader {
     const { count } = await copied;
     const [row] = (await named).rows;
     if (Number(row?.[0] ?? 0) !== query.leaf.oid) throw failure('object_vanished', query, 'replaced by another relation');
-    if (Number(row?.[1] ?? 0) !== query.leaf.filenode) throw failure('copy_interrupted', query, 'rewritten');
+    if (Number(row?.[1] ?? 0) !== query.leaf.relfilenode) throw failure('copy_interrupted', query, 'rewritten');
     return count;
   }
 

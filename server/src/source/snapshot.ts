@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { PgSession, Row } from '../db/session.ts';
 import { must } from '../lib/assert.ts';
 import { MillraceError } from '../model/error.ts';
-import { objectLabel, type SourceColumn, type SourceTable } from '../model/table.ts';
+import { objectLabel, type SourceColumn, type SourceLeaf, type SourceTable } from '../model/table.ts';
 import { type Lsn, parseLsn } from '../pg/lsn.ts';
 import { parseSnapshot, type Snapshot } from '../pg/snapshot.ts';
 import { SqlState } from '../pg/sqlstate.ts';
@@ -45,15 +45,18 @@ export class CopySnapshot {
   readonly version: ServerVersion;
   /** The relations to read from. */
   readonly leaves: readonly CopyLeaf[];
+  /** The table's leaves as the catalogue described them, with the files that they have now. */
+  readonly physical: readonly SourceLeaf[];
 
-  constructor(holder: PgSession, facts: SnapshotFacts, leaves: readonly CopyLeaf[]) {
+  constructor(holder: PgSession, facts: SnapshotFacts, relations: SnapshotRelations) {
     this.#holder = holder;
     this.text = facts.text;
     this.snapshot = facts.snapshot;
     this.endLsn = facts.endLsn;
     this.exportedName = facts.exportedName;
     this.version = facts.version;
-    this.leaves = leaves;
+    this.leaves = relations.leaves;
+    this.physical = relations.physical;
   }
 
   /** Whether DDL or a TRUNCATE of the application waits for us to let the relations go. */
@@ -115,6 +118,11 @@ interface SnapshotFacts {
   readonly version: ServerVersion;
 }
 
+interface SnapshotRelations {
+  readonly leaves: readonly CopyLeaf[];
+  readonly physical: readonly SourceLeaf[];
+}
+
 async function lock(holder: PgSession, table: SourceTable): Promise<void> {
   try {
     await holder.query(lockTable(table, table.relkind));
@@ -150,7 +158,7 @@ interface LockedRelation {
   readonly leaf: CopyLeaf;
 }
 
-async function readLeaves(holder: PgSession, table: SourceTable): Promise<readonly CopyLeaf[]> {
+async function readLeaves(holder: PgSession, table: SourceTable): Promise<SnapshotRelations> {
   const relations = (await holder.query(RELATIONS, [table.oid])).map((row) => readRelation(row, table.relkind === 'r'));
   const root = relations.find(({ leaf }) => leaf.oid === table.oid);
   if (root === undefined || root.relkind !== table.relkind || root.leaf.schema !== table.schema || root.leaf.name !== table.name) {
@@ -163,10 +171,12 @@ async function readLeaves(holder: PgSession, table: SourceTable): Promise<readon
       side: 'source',
     });
   }
-  if (table.relkind === 'r') return [root.leaf];
+  if (table.relkind === 'r') return { leaves: [root.leaf], physical: withFiles(table.leaves, [root.leaf]) };
   const leaves = relations.filter(({ relkind }) => relkind !== 'p').map(({ leaf }) => leaf);
   requireSameLeaves(table, leaves);
-  return table.leaves.some((leaf) => (leaf.access ?? 'ok') !== 'ok') ? [throughRoot(root.leaf, leaves)] : leaves;
+  const physical = withFiles(table.leaves, leaves);
+  const isReadable = table.leaves.every((leaf) => (leaf.access ?? 'ok') === 'ok');
+  return { leaves: isReadable ? leaves : [throughRoot(root.leaf, leaves)], physical };
 }
 
 function readRelation(row: Row, only: boolean): LockedRelation {
@@ -177,7 +187,7 @@ function readRelation(row: Row, only: boolean): LockedRelation {
       oid: Number(oid),
       schema: must(schema, 'a schema'),
       name: must(name, 'a name'),
-      filenode: Number(filenode),
+      relfilenode: Number(filenode),
       pages: Number(pages),
       sizeBytes: Number(sizeBytes),
       byPages: isHeap === 't',
@@ -199,10 +209,15 @@ function sameColumns(expected: readonly SourceColumn[], rows: readonly Row[]): b
   );
 }
 
+function withFiles(described: readonly SourceLeaf[], now: readonly CopyLeaf[]): readonly SourceLeaf[] {
+  const files = new Map(now.map((leaf) => [leaf.oid, leaf]));
+  return described.map((leaf) => ({ ...leaf, relfilenode: files.get(leaf.oid)?.relfilenode ?? leaf.relfilenode }));
+}
+
 /** A leaf that was attached or rewritten since the catalogue was read may hold, or lack, rows that the stream says nothing of. */
 function requireSameLeaves(table: SourceTable, leaves: readonly CopyLeaf[]): void {
   const filenodes = new Map(table.leaves.map((leaf) => [leaf.oid, leaf.relfilenode]));
-  if (leaves.length === filenodes.size && leaves.every((leaf) => filenodes.get(leaf.oid) === leaf.filenode)) return;
+  if (leaves.length === filenodes.size && leaves.every((leaf) => filenodes.get(leaf.oid) === leaf.relfilenode)) return;
   throw new MillraceError('partitions_changed', {
     cause: `the partitions of ${objectLabel(table)} changed before its rows could be copied`,
     object: objectLabel(table),

@@ -14,7 +14,7 @@ import {
 } from '../../destination/load-place.ts';
 import { failpoint } from '../../lib/failpoint.ts';
 import { type DestinationTable, writtenColumns } from '../../model/destination-table.ts';
-import type { SourceTable } from '../../model/table.ts';
+import type { SourceLeaf, SourceTable } from '../../model/table.ts';
 import type { Lsn } from '../../pg/lsn.ts';
 import type { Snapshot } from '../../pg/snapshot.ts';
 import { hasFeature } from '../../pg/version.ts';
@@ -23,15 +23,7 @@ import type { CopyColumn } from '../../source/copy.sql.ts';
 import { type CopySnapshot, openCopySnapshot } from '../../source/snapshot.ts';
 import { copyError } from './copy-error.ts';
 import { pipePiece } from './pipe-piece.ts';
-import {
-  type CopyDecision,
-  decideCopy,
-  type FinishedPiece,
-  hasSingleKey,
-  isComplete,
-  type LeafVersion,
-  type UnfinishedCopy,
-} from './resume.ts';
+import { type CopyDecision, decideCopy, type FinishedPiece, hasSingleKey, isComplete, type UnfinishedCopy } from './resume.ts';
 import { runLanes } from './run-lanes.ts';
 import type { CopyDesk, CopySessions } from './sessions.ts';
 
@@ -81,7 +73,7 @@ export interface CopyHooks {
 
 /** What a later attempt needs to go on with a fresh load. */
 export type CopyStart =
-  | { readonly kind: 'fresh'; readonly snapshotText: string; readonly endLsn: Lsn; readonly leaves: readonly LeafVersion[] }
+  | { readonly kind: 'fresh'; readonly snapshotText: string; readonly endLsn: Lsn; readonly leaves: readonly SourceLeaf[] }
   | { readonly kind: 'resumed' };
 
 export interface CopyProgress {
@@ -187,8 +179,7 @@ class ObjectCopy {
     if (decision.kind === 'fresh') {
       await this.#transaction(async (session) => {
         await emptyPlace(session, this.#place);
-        const leaves = snapshot.leaves.map(({ oid, filenode }) => ({ oid, filenode }));
-        await hooks.begin(session, { kind: 'fresh', snapshotText, endLsn, leaves });
+        await hooks.begin(session, { kind: 'fresh', snapshotText, endLsn, leaves: snapshot.physical });
       });
       failpoint('copy.after_begin');
       await this.#copyPieces(snapshot, this.#plan(snapshot, []), null);

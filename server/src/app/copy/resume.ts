@@ -1,5 +1,6 @@
 // Decides what an interrupted historical load is still worth: nothing, its finished pieces, or everything.
 import type { DestinationTable } from '../../model/destination-table.ts';
+import type { SourceLeaf } from '../../model/table.ts';
 import type { Lsn } from '../../pg/lsn.ts';
 import { parseSnapshot, type Snapshot } from '../../pg/snapshot.ts';
 import { type Chunk, type CopyLeaf, missingRanges } from '../../source/chunks.ts';
@@ -11,10 +12,7 @@ export interface FinishedPiece extends Chunk {
 }
 
 /** A leaf as it was when a load began. */
-export interface LeafVersion {
-  readonly oid: number;
-  readonly filenode: number;
-}
+export type LeafVersion = Pick<SourceLeaf, 'oid' | 'relfilenode'>;
 
 /** A load that was interrupted, as it was written down when it began, with what is finished of it. */
 export interface UnfinishedCopy {
@@ -37,10 +35,10 @@ export type FreshReason = 'first_attempt' | 'nothing_finished' | 'no_single_key'
 
 /**
  * Whether every row was copied, so that only the end of the load is missing. Then its own snapshot is the hand-off, with no overlap.
- * Relations that were read through their root have no file by which a rewrite would have been noticed: their end must be reached alive.
+ * Leaves that were read through their root are not covered by pieces of their own: nothing would have noticed their rewrite.
  */
 export function isComplete(unfinished: UnfinishedCopy): boolean {
-  return unfinished.leaves.every((leaf) => leaf.filenode !== 0 && missingRanges(leaf.oid, unfinished.finished).length === 0);
+  return unfinished.leaves.every((leaf) => missingRanges(leaf.oid, unfinished.finished).length === 0);
 }
 
 /**
@@ -81,8 +79,8 @@ const LOW_MASK = 0xffff_ffffn;
 
 /** A relation that can only be read whole has no pages of its own to be read again. */
 function sameLeaves(before: readonly LeafVersion[], now: readonly CopyLeaf[]): boolean {
-  const filenodes = new Map(before.map((leaf) => [leaf.oid, leaf.filenode]));
-  return now.length === filenodes.size && now.every((leaf) => leaf.byPages && filenodes.get(leaf.oid) === leaf.filenode);
+  const filenodes = new Map(before.map((leaf) => [leaf.oid, leaf.relfilenode]));
+  return now.length === filenodes.size && now.every((leaf) => leaf.byPages && filenodes.get(leaf.oid) === leaf.relfilenode);
 }
 
 function oldestInvisibleTo(snapshot: Snapshot): bigint {
