@@ -4,7 +4,7 @@
 export const ITEMS = 'bench.items';
 
 /** Its nine columns with their types, in order. */
-export const ITEM_COLUMNS: readonly (readonly [name: string, type: string])[] = [
+const ITEM_COLUMNS: readonly (readonly [name: string, type: string])[] = [
   ['id', 'pg_catalog.int8'],
   ['quantity', 'pg_catalog.int4'],
   ['title', 'pg_catalog.text'],

@@ -16,7 +16,7 @@ export interface MillraceRun {
   /** Resolves when the process has ended with exit code 0 (after `stop`, too); rejects otherwise, with what it said. */
   readonly ended: Promise<ProcessUsage>;
   /** Asks it to stop, as an operator would. */
-  stop(): void;
+  readonly stop: () => void;
 }
 
 /** Writes the pipeline file and returns what starts it: until the source's present position, or until stopped. */

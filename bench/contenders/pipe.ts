@@ -1,5 +1,4 @@
 // The floor of a first copy: one COPY to one COPY, bytes passed on unread, the key built afterwards.
-import { Buffer } from 'node:buffer';
 import type { Duplex } from 'node:stream';
 import type { PgSession } from '../../server/src/db/session.ts';
 import { ADD_ITEMS_KEY, CREATE_ITEMS, ITEMS } from '../dataset.sql.ts';
