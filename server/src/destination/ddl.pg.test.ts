@@ -89,11 +89,11 @@ describe('creating a destination table', () => {
     const given = await prepared(`
       CREATE FUNCTION public.f(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1';
       CREATE TABLE public.t (price numeric, n int, "Odd ""c" text, total numeric GENERATED ALWAYS AS (price * n) STORED,
-        low text GENERATED ALWAYS AS (pg_catalog.lower("Odd ""c") || E'it''s \\\\') STORED, f int GENERATED ALWAYS AS (public.f(n)) STORED)`);
+        joined text GENERATED ALWAYS AS ("Odd ""c" || E'it''s \\\\') STORED, f int GENERATED ALWAYS AS (public.f(n)) STORED)`);
     expect(given.plan.table.excluded).toMatchObject([{ sourceName: 'f', reason: 'expression_uses_user_objects' }]);
     await create(given);
     await given.destination.query("INSERT INTO public.t VALUES (1.50, 3, 'ABC')");
-    expect(await given.destination.query('SELECT total, low FROM public.t')).toEqual([['4.50', "abcit's \\"]]);
+    expect(await given.destination.query('SELECT total, joined FROM public.t')).toEqual([['4.50', "ABCit's \\"]]);
   });
 
   test('rolls everything back when an expression reaches for a function of the destination', async () => {

@@ -12,7 +12,7 @@ import type { QualifiedName } from '../pg/ident.ts';
 import { fitName } from './names.ts';
 import { binarySafe } from './types-binary.ts';
 import type { DestinationTypes } from './types-existing.ts';
-import { readExpression } from './types-expression.ts';
+import { dependsOnCollation, readExpression } from './types-expression.ts';
 import { typeSql } from './types-format.ts';
 import { mergeDefinitions, type RefusedType, type TypeDefinition, type TypeOutcome, type UsableType } from './types-outcome.ts';
 import { withTypmod } from './types-typmod.ts';
@@ -117,7 +117,10 @@ function exclusionOf(
   const used = context.resolved.filter((other) => reading.names.has(other.column.name));
   if (used.some((other) => fitName(other.column.name) !== other.column.name)) return 'expression_uses_renamed_column';
   if (used.some((other) => other.type.kind === 'refused' || other.type.via === 'text')) return 'expression_uses_text_column';
-  const foldsText = [...used.map((other) => other.column), column].some((other) => isCollatable(other.typeOid, context.types));
+  const columns = new Set(context.resolved.map((other) => other.column.name));
+  const foldsText =
+    dependsOnCollation(reading, columns) &&
+    [...used.map((other) => other.column), column].some((other) => isCollatable(other.typeOid, context.types));
   const ownCollation = used.some((other) => other.column.ownCollation === true);
   return foldsText && (ownCollation || !context.collationsAgree) ? 'expression_depends_on_collation' : null;
 }

@@ -178,6 +178,12 @@ export class ApplyLoop implements AssemblerHost {
     this.#wakeup.wake();
   }
 
+  /** Gives up what is kept aside; the slot still has it. */
+  close(): void {
+    for (const spool of this.#spools.values()) spool.close();
+    this.#spools.clear();
+  }
+
   /** Takes one CopyData payload of the replication stream. Never throws: errors end `run`. */
   takeFrame(bytes: Buffer, start: number, end: number): void {
     if (this.#failure !== null) return;

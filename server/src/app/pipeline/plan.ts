@@ -1,12 +1,11 @@
 // What a pipeline should replicate, and how: the source's catalogue against the file and the state, before anything is changed.
 import type { PgSession } from '../../db/session.ts';
-import { readCollation, readDestinationTypes } from '../../destination/introspect.ts';
-import { assignNames, type NamespaceRule, nameKey } from '../../destination/names.ts';
-import { loadOwnedTypes } from '../../destination/state.ts';
+import { planTables } from '../../destination/ddl-plan.ts';
+import { readCollation } from '../../destination/introspect.ts';
+import { assignNames, nameKey } from '../../destination/names.ts';
 import type { Desired, ObjectRecord } from '../../destination/state-records.ts';
 import type { TypeDefinition } from '../../destination/types-outcome.ts';
-import { planTypes, typeLookup } from '../../destination/types-plan.ts';
-import { planTable, type TableProblem } from '../../destination/types-table.ts';
+import type { TableProblem } from '../../destination/types-table.ts';
 import type { DestinationTable } from '../../model/destination-table.ts';
 import { MillraceError } from '../../model/error.ts';
 import { objectLabel, type SourceTable } from '../../model/table.ts';
@@ -14,7 +13,7 @@ import type { QualifiedName } from '../../pg/ident.ts';
 import type { ServerVersion } from '../../pg/version.ts';
 import { readTables } from '../../source/catalog.ts';
 import type { IneligibleRelation } from '../../source/eligibility.ts';
-import { readTypes } from '../../source/types.ts';
+import { columnTypeOids, readTypes } from '../../source/types.ts';
 import type { PipelineSettings } from '../config/settings.ts';
 
 /** One table of the source, with the decision about it. */
@@ -54,7 +53,7 @@ export async function planPipeline({ source, destination, settings, records }: P
     assigned: known.get(nameKey(table))?.destination ?? null,
   }));
   const names = assignNames(settings.namespace, wanted);
-  const planned = await planTables({ source, destination, settings, records }, catalogue.tables, names);
+  const planned = await outcomesOf({ source, destination, settings, records }, catalogue.tables, names);
   const objects = catalogue.tables.map((table, index): PlannedObject => {
     const record = known.get(nameKey(table)) ?? null;
     const desired = desiredOf(settings, table, { record, isFirstRun: records.length === 0 });
@@ -84,21 +83,23 @@ function explicitly(settings: Pick<PipelineSettings, 'objects'>, table: Qualifie
   return settings.objects.find((object) => object.schema === table.schema && object.name === table.name);
 }
 
-async function planTables(
+async function outcomesOf(
   { source, destination, settings }: PlanInput,
   tables: readonly SourceTable[],
   names: readonly QualifiedName[],
 ): Promise<readonly PlannedObject['outcome'][]> {
-  const rule: NamespaceRule = settings.namespace;
-  const types = await readTypes(source, tables.flatMap((table) => table.columns.map((column) => column.typeOid)));
-  const existing = await readDestinationTypes(destination, typeLookup(types.values(), rule), await loadOwnedTypes(destination));
-  const tableNames = new Set(names.map(nameKey));
-  const outcomes = planTypes({ types, destination: existing, rule, tableNames });
+  const types = await readTypes(source, columnTypeOids(tables));
   const collationsAgree = (await readCollation(source)) === (await readCollation(destination));
-  return tables.map((table, index) => {
-    const plan = planTable({ source: table, name: names[index] ?? table, types, outcomes, destination: existing, collationsAgree });
-    return plan.kind === 'table' ? plan : { kind: 'refused', error: refusal(table, plan.problems) };
+  const plans = await planTables(destination, {
+    tables: tables.map((table, index) => ({ source: table, name: names[index] ?? table })),
+    tableNames: names,
+    types,
+    rule: settings.namespace,
+    collationsAgree,
   });
+  return plans.map((plan, index) =>
+    plan.kind === 'table' ? plan : { kind: 'refused', error: refusal(tables[index] as SourceTable, plan.problems) },
+  );
 }
 
 function refusal(table: SourceTable, problems: readonly TableProblem[]): MillraceError {

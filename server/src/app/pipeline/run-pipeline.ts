@@ -2,22 +2,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ObjectHalt } from '../../engine/assembler.ts';
 import { backoffMs } from '../../lib/backoff.ts';
-import type { Log } from '../../lib/log.ts';
 import { MillraceError } from '../../model/error.ts';
 import { CATALOGUE } from '../../model/error-catalogue.ts';
 import { ProtocolError } from '../../pg/protocol-error.ts';
-import type { PipelineSettings } from '../config/settings.ts';
-import type { PipelineObserver } from './observer.ts';
-import { runSession, SessionRestart } from './session.ts';
-
-export interface PipelineRun {
-  readonly settings: PipelineSettings;
-  /** Ends when the source's position at the start is reached and no historical load is due. */
-  readonly once: boolean;
-  readonly log: Log;
-  readonly observer: PipelineObserver;
-  readonly signal: AbortSignal;
-}
+import type { PipelineRun } from './pipeline-run.ts';
+import { runSession } from './session.ts';
+import { SessionRestart } from './session-restart.ts';
 
 /** A wrong password is tried at most once a minute: more could lock the account. */
 const SLOW_RETRY_MS = 60_000;

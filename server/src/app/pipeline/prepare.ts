@@ -1,0 +1,192 @@
+// Makes everything ready for a stream: state, proof of continuity, publications, slot; decides where the stream begins.
+import { connect } from '../../db/connect.ts';
+import type { PgSession } from '../../db/session.ts';
+import { loadObjects, loadPipeline, setPipelineState, takeOver, upsertObjects } from '../../destination/state.ts';
+import { installState } from '../../destination/state-install.ts';
+import { rebindPipeline, startAnew } from '../../destination/state-start.ts';
+import type { Fence, ObjectRecord, PipelineRecord } from '../../destination/state-records.ts';
+import { failpoint } from '../../lib/failpoint.ts';
+import type { TransferFormat } from '../../model/batch/row-format.ts';
+import { MillraceError } from '../../model/error.ts';
+import { type Lsn, minLsn } from '../../pg/lsn.ts';
+import { hasFeature } from '../../pg/version.ts';
+import { type ContinuityVerdict, judgeContinuity, type Lost, type StoredPosition } from '../../source/continuity.ts';
+import { waitForWriters } from '../../source/lock-wait.ts';
+import { ensurePublications, readPublications, refreshPublications } from '../../source/publication.ts';
+import { dropSlot, inspectSlot } from '../../source/slot.ts';
+import { createSlot } from '../../source/slot-create.ts';
+import { type ReplicationNames, replicationNames } from '../../source/slot-name.ts';
+import { identifySystem, readTimelineHistory, type SystemIdentity } from '../../source/system.ts';
+import { resumptionOf, stateReason } from './live-objects.ts';
+import type { PipelineRun } from './pipeline-run.ts';
+import { type PipelinePlan, type PlannedObject, planPipeline } from './plan.ts';
+
+/** What a session stands on. */
+export interface Prepared {
+  readonly fence: Fence;
+  readonly names: ReplicationNames;
+  /** No object has been loaded yet: the slot was made just now. */
+  readonly isFresh: boolean;
+  readonly checkpoint: Lsn;
+  /** Where the stream begins: at the checkpoint, or earlier when an object lags behind. */
+  readonly from: Lsn;
+  readonly format: TransferFormat;
+  readonly plan: PipelinePlan;
+  /** Publications to stream from. */
+  readonly streamFrom: readonly string[];
+}
+
+export interface PrepareContext extends PipelineRun {
+  readonly source: PgSession;
+  readonly destination: PgSession;
+}
+
+const SLOT_TIMEOUT_MS = 60_000;
+const WRITERS_TIMEOUT_MS = 600_000;
+
+/**
+ * Throws the continuity errors (`slot_lost`, `destination_rewound`, …), `publication_not_allowed`, `slot_creation_blocked` and whatever
+ * connecting and reading throws. What is made before an error is found again by the next attempt.
+ */
+export async function prepare(context: PrepareContext): Promise<Prepared> {
+  const replication = await connect(context.settings.source.connection, {
+    applicationName: `millrace ${context.settings.name} slot`,
+    side: 'source',
+    replication: 'database',
+  });
+  try {
+    return await prepareWith(context, replication);
+  } finally {
+    await replication.close();
+  }
+}
+
+async function prepareWith(context: PrepareContext, replication: PgSession): Promise<Prepared> {
+  const { source, destination, settings } = context;
+  await installState(destination);
+  const system = await identifySystem(replication);
+  const known = await loadPipeline(destination, settings.name);
+  const records = known === null ? [] : await loadObjects(destination, settings.name);
+  const names = replicationNames(settings.name, `${settings.source.connection.database} ${await destinationScope(destination)}`);
+  const verdict = await judge(context, replication, { system, known, names });
+  const startOver = verdict.kind === 'fresh' || (verdict.kind === 'lost' && isRestartOfAll(records) && verdict.errorName !== 'slot_in_use');
+  if (verdict.kind === 'lost' && !startOver) throw await lost(verdict, context, known);
+  const binding = { systemId: system.systemId, database: settings.source.connection.database };
+  if (startOver && known !== null) await rebindPipeline(destination, settings.name, binding);
+  const record = await takeOver(destination, { pipeline: settings.name, sourceSystemId: system.systemId, sourceDatabase: binding.database });
+  failpoint('session.after_take_over');
+  const fence: Fence = { pipeline: settings.name, epoch: record.epoch };
+  const plan = await planPipeline({ source, destination, settings, records });
+  const streamFrom = await publish(context, names, plan);
+  failpoint('session.after_publications');
+  let checkpoint = record.checkpointLsn;
+  if (startOver || checkpoint === null) {
+    await dropSlot(source, names.slot);
+    const made = await createSlot(replication, names.slot, { timeoutMs: SLOT_TIMEOUT_MS, monitor: source, signal: context.signal });
+    checkpoint = made.consistentPoint;
+    failpoint('session.after_slot');
+    await startAnew(destination, fence, { slotName: names.slot, timeline: system.timeline, checkpoint });
+  } else if (verdict.kind === 'continue' && verdict.timelineChanged) {
+    await setPipelineState(destination, fence, { state: 'loading', reason: null, slotName: null, timeline: system.timeline });
+  }
+  const resumeFrom = startOver ? null : checkpoint;
+  await rememberObjects(destination, fence, plan, resumeFrom);
+  failpoint('session.after_first_state');
+  return { fence, names, isFresh: startOver, checkpoint, from: startOf(plan, resumeFrom, checkpoint), format: formatOf(plan), plan, streamFrom };
+}
+
+interface SystemFacts {
+  readonly system: SystemIdentity;
+  readonly known: PipelineRecord | null;
+  readonly names: ReplicationNames;
+}
+
+async function judge(context: PrepareContext, replication: PgSession, { system, known, names }: SystemFacts): Promise<ContinuityVerdict> {
+  const wanted = [names.publications.full, names.publications.insertOnly];
+  const present = new Set((await readPublications(context.source, wanted)).map((publication) => publication.name));
+  return judgeContinuity({
+    stored: storedPosition(known, names),
+    source: { ...system, history: await readTimelineHistory(replication, system.timeline).catch(() => null) },
+    slotName: names.slot,
+    slot: await inspectSlot(context.source, names.slot),
+    missingPublications: wanted.filter((name) => !present.has(name)),
+  });
+}
+
+/** The publications with every object that is wanted, now or when it is resumed. Waits for writers of tables that came in late. */
+export async function publish(context: PrepareContext, names: ReplicationNames, plan: PipelinePlan): Promise<readonly string[]> {
+  const { source, signal, log } = context;
+  const wanted = plan.objects.filter((object) => object.desired !== 'skipped' && object.outcome.kind === 'table').map((object) => object.source);
+  const full = wanted.filter((table) => table.identity.kind !== 'none');
+  const insertOnly = wanted.filter((table) => table.identity.kind === 'none');
+  const change = await ensurePublications(source, names.publications, { full, insertOnly });
+  if (change.added.length > 0) {
+    const oids = change.added.flatMap((table) => [table.oid, ...table.leaves.map((leaf) => leaf.oid)]);
+    const outcome = await waitForWriters(source, oids, { timeoutMs: WRITERS_TIMEOUT_MS, signal });
+    if (outcome.kind === 'timeout') log.warn('transactions that are open for long may hide changes of new tables', { writers: outcome.writers.length });
+    await refreshPublications(source, names.publications);
+  }
+  return change.streamFrom;
+}
+
+async function rememberObjects(destination: PgSession, fence: Fence, plan: PipelinePlan, checkpoint: Lsn | null): Promise<void> {
+  const entries = plan.objects.map((object) => {
+    const resumption = resumptionOf(object, checkpoint);
+    const rest = resumption.kind === 'rest' ? resumption : null;
+    const state = rest?.state ?? (resumption.kind === 'load' && !resumption.resume ? 'pending' : (object.record?.state ?? 'pending'));
+    return {
+      source: { schema: object.source.schema, name: object.source.name },
+      sourceOid: object.source.oid,
+      state,
+      desired: object.desired,
+      reason: rest === null ? (object.record?.reason ?? null) : rest.reason === null ? null : stateReason(rest.reason),
+      destination: { schema: object.name.schema, name: object.name.name },
+    };
+  });
+  await upsertObjects(destination, fence, entries);
+}
+
+function startOf(plan: PipelinePlan, checkpointForResumption: Lsn | null, checkpoint: Lsn): Lsn {
+  let from = checkpoint;
+  for (const object of plan.objects) {
+    const resumption = resumptionOf(object, checkpointForResumption);
+    if (resumption.kind === 'stream' || resumption.kind === 'hold') from = minLsn(from, resumption.applied);
+    if (resumption.kind === 'load' && resumption.resume && object.record?.appliedLsn) from = minLsn(from, object.record.appliedLsn);
+  }
+  return from;
+}
+
+/** One table whose values are only safe as text makes the whole stream text: pgoutput knows one format per stream. */
+function formatOf(plan: PipelinePlan): TransferFormat {
+  const streamed = plan.objects.filter((object): object is PlannedObject & { outcome: { kind: 'table' } } => object.desired !== 'skipped' && object.outcome.kind === 'table');
+  const safe = streamed.every((object) => object.outcome.table.binarySafe);
+  return safe && hasFeature(plan.sourceVersion, 'pgoutputBinary') ? 'binary' : 'text';
+}
+
+function storedPosition(known: PipelineRecord | null, names: ReplicationNames): StoredPosition {
+  if (known === null || known.checkpointLsn === null) return { kind: 'none' };
+  const { checkpointLsn: lsn, sourceSystemId: systemId, timeline, slotName } = known;
+  return { kind: 'checkpoint', lsn, systemId, timeline: timeline ?? 1, slotName: slotName ?? names.slot };
+}
+
+/** An operator asked for everything anew: then nothing depends on what was lost. */
+function isRestartOfAll(records: readonly ObjectRecord[]): boolean {
+  return records.every((record) => record.restartRequested || record.desired === 'skipped' || record.state === 'ineligible');
+}
+
+/** A lost continuity is written down, so that `status` shows it. */
+async function lost(verdict: Lost, context: PrepareContext, known: PipelineRecord | null): Promise<MillraceError> {
+  const error = new MillraceError(verdict.errorName, { cause: verdict.cause, fix: verdict.choices.join('\n'), side: 'source' });
+  context.observer.pipelineState('stopped', error);
+  if (known !== null) {
+    const fence = { pipeline: known.name, epoch: known.epoch };
+    await setPipelineState(context.destination, fence, { state: 'stopped', reason: stateReason(error), slotName: null, timeline: null });
+  }
+  return error;
+}
+
+async function destinationScope(destination: PgSession): Promise<string> {
+  const [row] = await destination.query('SELECT pg_catalog.current_database()');
+  return row?.[0] ?? '';
+}
+

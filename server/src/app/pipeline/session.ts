@@ -1,0 +1,234 @@
+// One session of a pipeline: from connecting to the end of the stream. Whatever goes wrong ends it; the next one goes on from the checkpoint.
+import { setTimeout as delay } from 'node:timers/promises';
+import { connect, type SessionPurpose } from '../../db/connect.ts';
+import type { PgSession } from '../../db/session.ts';
+import { WireSession } from '../../db/wire-session.ts';
+import { APPLY_SETTINGS } from '../../destination/apply.sql.ts';
+import { ApplySession } from '../../destination/apply-session.ts';
+import { noteConfirmed, setObjectState, setPipelineState } from '../../destination/state.ts';
+import { ApplyLoop } from '../../engine/apply-loop.ts';
+import { ObjectHalt } from '../../engine/assembler.ts';
+import type { LiveObject } from '../../engine/live-object.ts';
+import { binaryRows } from '../../model/batch/binary-rows.ts';
+import { textRows } from '../../model/batch/text-rows.ts';
+import { MillraceError } from '../../model/error.ts';
+import { objectLabel } from '../../model/table.ts';
+import { formatLsn, type Lsn } from '../../pg/lsn.ts';
+import { unixMs } from '../../pg/timestamp.ts';
+import { type ChangeStream, openChangeStream } from '../../source/change-stream.ts';
+import { SpoolFile } from '../../source/spool-file.ts';
+import { currentWalLsn } from '../../source/system.ts';
+import { DestinationLane } from './destination-lane.ts';
+import type { PipelineRun } from './pipeline-run.ts';
+import { stateReason } from './live-objects.ts';
+import { Loader } from './loader.ts';
+import { ObjectKeeper } from './object-keeper.ts';
+import { type Prepared, prepare } from './prepare.ts';
+import { SessionRestart } from './session-restart.ts';
+import { Watcher } from './watcher.ts';
+
+export interface SessionContext extends PipelineRun {
+  /** Changes flow: errors from now on are not mistakes of the configuration. */
+  readonly onWorking: () => void;
+}
+
+const BATCH_BYTES = 12 * 1024 * 1024;
+const SPOOL_LIMIT_BYTES = 16 * 1024 ** 3;
+const REPORT_INTERVAL_MS = 500;
+const CONTROL_LOCK_TIMEOUT_MS = 30_000;
+const APPLY_LOCK_TIMEOUT_MS = 60_000;
+const CONCURRENT_LOADS = 2;
+const STOP_TIMEOUT_MS = 8_000;
+
+/** Runs one session. Resolves when the signal aborted, or with `once` when the work is done; throws otherwise. */
+export async function runSession(context: SessionContext): Promise<void> {
+  const session = new Session(context);
+  try {
+    await session.run();
+  } finally {
+    await session.close();
+  }
+}
+
+class Session {
+  readonly #context: SessionContext;
+  readonly #sessions: PgSession[] = [];
+  readonly #ending = new AbortController();
+  #lane: DestinationLane | null = null;
+  #stream: ChangeStream | null = null;
+  #loader: Loader | null = null;
+  #loop: ApplyLoop | null = null;
+  #keeper: ObjectKeeper | null = null;
+
+  constructor(context: SessionContext) {
+    this.#context = context;
+  }
+
+  async run(): Promise<void> {
+    const { settings, observer, signal } = this.#context;
+    observer.pipelineState('starting', null);
+    const destination = await this.#connect('destination', 'control', { lockTimeoutMs: CONTROL_LOCK_TIMEOUT_MS });
+    const source = await this.#connect('source', 'control', { lockTimeoutMs: CONTROL_LOCK_TIMEOUT_MS });
+    const prepared = await prepare({ ...this.#context, source, destination });
+    const { fence } = prepared;
+    const applyPurpose = { lockTimeoutMs: APPLY_LOCK_TIMEOUT_MS, settings: { ...APPLY_SETTINGS, synchronous_commit: 'on' } };
+    const applySession = await this.#connect('destination', 'apply', applyPurpose);
+    const lane = new DestinationLane(new ApplySession(new WireSession(applySession)), fence);
+    this.#lane = lane;
+    const loader = new Loader(CONCURRENT_LOADS, (object, error) => this.#loop?.fail(haltOf(object, error)));
+    this.#loader = loader;
+
+    const format = prepared.format === 'binary' ? binaryRows : textRows;
+    const feed = {
+      pause: () => this.#stream?.pause(),
+      resume: () => this.#stream?.resume(),
+      status: (received: Lsn, durable: Lsn, replyRequested: boolean) => this.#stream?.status(received, durable, replyRequested),
+    };
+    const loop = new ApplyLoop({
+      feed,
+      lane,
+      format,
+      checkpoint: prepared.checkpoint,
+      from: prepared.from,
+      batchBytes: BATCH_BYTES,
+      openSpool: (object) => new SpoolFile(objectLabel(object.source), SPOOL_LIMIT_BYTES),
+      nowMs: () => performance.now(),
+      onObjectChange: (object) => observer.changesApplied(object),
+    });
+    this.#loop = loop;
+    const keeper = new ObjectKeeper({ ...this.#context, source, destination, prepared, loop, lane, loader });
+    this.#keeper = keeper;
+    await keeper.begin();
+    this.#stream = await openChangeStream(
+      settings.source.connection,
+      {
+        slotName: prepared.names.slot,
+        publications: prepared.streamFrom,
+        from: prepared.from,
+        format: prepared.format,
+        applicationName: this.#name('stream'),
+      },
+      (_type, bytes, start, end) => loop.takeFrame(bytes, start, end),
+    );
+    this.#stream.ended.catch((error: unknown) => loop.fail(error));
+    signal.addEventListener('abort', () => loop.stop(), { once: true, signal: this.#ending.signal });
+    if (signal.aborted) loop.stop();
+    keeper.startLoads();
+    this.#context.onWorking();
+    this.#context.log.info('streaming', { from: formatLsn(prepared.from), format: prepared.format });
+
+    const watch = await this.#pair('watch');
+    const monitor = await this.#pair('monitor');
+    const watcher = new Watcher({ ...this.#context, ...watch, prepared, keeper });
+    const background = Promise.all([this.#report(monitor, prepared, loop), watcher.run(this.#ending.signal)]);
+    background.catch((error: unknown) => loop.fail(error));
+    try {
+      await loop.run();
+      await this.#finish(destination, prepared, loop);
+    } catch (error) {
+      throw await this.#recorded(error, destination, prepared);
+    } finally {
+      this.#ending.abort();
+      await background.catch(() => {});
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#ending.abort();
+    const timer = setTimeout(() => this.#destroyAll(), STOP_TIMEOUT_MS);
+    await this.#loader?.stop();
+    await this.#keeper?.close();
+    await this.#stream?.close();
+    await this.#lane?.close();
+    for (const session of this.#sessions) await session.close();
+    this.#loop?.close();
+    clearTimeout(timer);
+  }
+
+  #destroyAll(): void {
+    for (const session of this.#sessions) session.destroy();
+  }
+
+  /** What was committed is told to the slot, so that the next start has nothing to skip. */
+  async #finish(destination: PgSession, prepared: Prepared, loop: ApplyLoop): Promise<void> {
+    await noteConfirmed(destination, prepared.fence, loop.confirmable);
+    await setPipelineState(destination, prepared.fence, { state: 'idle', reason: null, slotName: null, timeline: null });
+  }
+
+  /** An object that can't go on is marked in the state; the next session leaves it out. */
+  async #recorded(error: unknown, destination: PgSession, prepared: Prepared): Promise<unknown> {
+    if (!(error instanceof ObjectHalt)) return error;
+    const { object, reason, remedy } = error;
+    const label = objectLabel(object.source);
+    await this.#lane?.close();
+    await setObjectState(destination, prepared.fence, object.source, {
+      state: 'failed',
+      reason: stateReason(reason),
+      ...(remedy === 'reload' ? { restartRequested: true } : {}),
+    });
+    this.#context.observer.objectState(object.source, 'failed', reason);
+    this.#context.log.error('an object can not go on', { object: label, code: reason.code, cause: reason.facts.cause });
+    return new SessionRestart(`${label} can not go on`);
+  }
+
+  /** Watches the positions; with `once`, ends the loop when everything is done. */
+  async #report({ source, destination }: Pair, prepared: Prepared, loop: ApplyLoop): Promise<void> {
+    const { observer, once } = this.#context;
+    const target = await currentWalLsn(source);
+    let sawStreaming = false;
+    let notedAt = 0;
+    for (;;) {
+      const loading = !(this.#loader?.isIdle ?? true) || loop.objects().some((object) => object.state === 'copying' || object.state === 'catching_up');
+      if (loading !== !sawStreaming) {
+        sawStreaming = !loading;
+        observer.pipelineState(loading ? 'loading' : 'streaming', null);
+      }
+      if (once && !loading) {
+        loop.wantCheckpoint(true);
+        if (loop.checkpoint >= target) return loop.stop();
+      }
+      const sourceLsn = await currentWalLsn(source);
+      const commitTime = loop.lastCommitTimeMicros;
+      observer.streamProgress({
+        sourceLsn,
+        checkpointLsn: loop.checkpoint,
+        confirmedLsn: loop.confirmable,
+        lastCommitUnixMs: commitTime === null ? null : unixMs(commitTime),
+      });
+      if (performance.now() - notedAt > 10_000) {
+        notedAt = performance.now();
+        const state = loading ? 'loading' : 'streaming';
+        await setPipelineState(destination, prepared.fence, { state, reason: null, slotName: null, timeline: null });
+        await noteConfirmed(destination, prepared.fence, loop.confirmable);
+      }
+      await delay(once ? 50 : REPORT_INTERVAL_MS, undefined, { signal: this.#ending.signal }).catch(() => {});
+      if (this.#ending.signal.aborted) return;
+    }
+  }
+
+  /** Sessions for one of those who work side by side. */
+  async #pair(what: string): Promise<Pair> {
+    const source = await this.#connect('source', what, { lockTimeoutMs: CONTROL_LOCK_TIMEOUT_MS });
+    return { source, destination: await this.#connect('destination', what, { lockTimeoutMs: CONTROL_LOCK_TIMEOUT_MS }) };
+  }
+
+  async #connect(side: 'source' | 'destination', what: string, purpose: Partial<SessionPurpose>): Promise<PgSession> {
+    const connection = this.#context.settings[side].connection;
+    const session = await connect(connection, { applicationName: this.#name(what), side, ...purpose });
+    this.#sessions.push(session);
+    return session;
+  }
+
+  #name(what: string): string {
+    return `millrace ${this.#context.settings.name} ${what}`;
+  }
+}
+
+interface Pair {
+  readonly source: PgSession;
+  readonly destination: PgSession;
+}
+
+function haltOf(object: LiveObject, error: unknown): unknown {
+  return error instanceof MillraceError ? new ObjectHalt(object, error, 'user') : error;
+}

@@ -1,0 +1,153 @@
+// Looks, while a pipeline runs, for what operators ask and for what changed in the source's catalogue, and has it carried out.
+import { setTimeout as delay } from 'node:timers/promises';
+import type { PgSession } from '../../db/session.ts';
+import { loadObjects, upsertObjects } from '../../destination/state.ts';
+import type { ObjectRecord } from '../../destination/state-records.ts';
+import { objectLabel } from '../../model/table.ts';
+import { diffPartitions, needsReload } from '../../source/partitions.ts';
+import { readCatalogueSignature } from '../../source/signature.ts';
+import { resumptionOf } from './live-objects.ts';
+import type { ObjectKeeper } from './object-keeper.ts';
+import type { PipelineRun } from './pipeline-run.ts';
+import { type PlannedObject, planPipeline } from './plan.ts';
+import { type Prepared, publish } from './prepare.ts';
+import { SessionRestart } from './session-restart.ts';
+
+export interface WatcherContext extends PipelineRun {
+  /** Sessions for the watcher alone. */
+  readonly source: PgSession;
+  readonly destination: PgSession;
+  readonly prepared: Prepared;
+  readonly keeper: ObjectKeeper;
+}
+
+const REQUEST_INTERVAL_MS = 500;
+/** How many rounds go by between two looks at the catalogue. */
+const CATALOGUE_ROUNDS = 4;
+
+/** Runs until the signal aborts. Throws `SessionRestart` when only a new session can carry a change out. */
+export class Watcher {
+  readonly #context: WatcherContext;
+  #known: ReadonlyMap<string, PlannedObject>;
+  #signature: string | null = null;
+
+  constructor(context: WatcherContext) {
+    this.#context = context;
+    this.#known = byLabel(context.prepared.plan.objects);
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    for (let round = 0; !signal.aborted; round++) {
+      const records = await loadObjects(this.#context.destination, this.#context.settings.name);
+      if (round % CATALOGUE_ROUNDS === 0) await this.#lookAtCatalogue(records);
+      else await this.#carryOut(records);
+      await delay(REQUEST_INTERVAL_MS, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  /** What an operator asked for since the session began. */
+  async #carryOut(records: readonly ObjectRecord[]): Promise<void> {
+    for (const record of records) {
+      const label = objectLabel(record.source);
+      const known = this.#known.get(label);
+      if (known === undefined) continue;
+      const planned: PlannedObject = { ...known, record, desired: known.desired === 'skipped' && record.desired !== 'skipped' ? record.desired : record.desired };
+      if (record.resumeRequested) throw new SessionRestart(`${label} is resumed`);
+      if (record.restartRequested && record.desired === 'included') await this.#reload(planned);
+      else if (record.desired !== known.desired) await this.#changeDesire(planned, known);
+      else continue;
+      this.#known = new Map(this.#known).set(label, { ...planned, record });
+    }
+  }
+
+  async #changeDesire(planned: PlannedObject, before: PlannedObject): Promise<void> {
+    const { keeper } = this.#context;
+    const label = objectLabel(planned.source);
+    switch (planned.desired) {
+      case 'paused':
+        return keeper.pause(label);
+      case 'skipped':
+        await keeper.remove(label);
+        return this.#publishAll(planned);
+      case 'included':
+        if (before.desired === 'paused') throw new SessionRestart(`${label} is included again`);
+        await this.#publishAll(planned);
+        return keeper.add(planned);
+    }
+  }
+
+  async #reload(planned: PlannedObject): Promise<void> {
+    await this.#publishAll(planned);
+    await this.#context.keeper.reload(objectLabel(planned.source), planned);
+  }
+
+  /** Publications and state follow a change of one object. */
+  async #publishAll(changed: PlannedObject): Promise<void> {
+    const objects = [...new Map(this.#known).set(objectLabel(changed.source), changed).values()];
+    await publish(this.#context, this.#context.prepared.names, { ...this.#context.prepared.plan, objects });
+    await this.#remember(changed);
+  }
+
+  async #remember(planned: PlannedObject): Promise<void> {
+    const { destination, prepared } = this.#context;
+    const resumption = resumptionOf(planned, prepared.checkpoint);
+    await upsertObjects(destination, prepared.fence, [
+      {
+        source: { schema: planned.source.schema, name: planned.source.name },
+        sourceOid: planned.source.oid,
+        state: resumption.kind === 'rest' ? resumption.state : 'pending',
+        desired: planned.desired,
+        reason: null,
+        destination: { schema: planned.name.schema, name: planned.name.name },
+      },
+    ]);
+  }
+
+  /** New tables, tables that were dropped and made again, partitions that came and went, identities that changed. */
+  async #lookAtCatalogue(records: readonly ObjectRecord[]): Promise<void> {
+    const { source, destination, settings } = this.#context;
+    const signature = await readCatalogueSignature(source);
+    if (signature === this.#signature) return;
+    const isFirst = this.#signature === null;
+    const plan = await planPipeline({ source, destination, settings, records });
+    if (plan.objects.some((object) => this.#needsOtherFormat(object))) throw new SessionRestart('the stream needs the text format');
+    for (const planned of plan.objects) await this.#compare(planned, isFirst);
+    for (const [label, known] of this.#known) {
+      if (!plan.objects.some((object) => objectLabel(object.source) === label) && known.desired !== 'skipped') await this.#context.keeper.remove(label);
+    }
+    this.#known = byLabel(plan.objects);
+    this.#signature = signature;
+  }
+
+  async #compare(planned: PlannedObject, isFirst: boolean): Promise<void> {
+    const { keeper, log } = this.#context;
+    const label = objectLabel(planned.source);
+    const known = this.#known.get(label);
+    if (known === undefined || known.source.oid !== planned.source.oid) {
+      log.info('a table is new', { object: label, desired: planned.desired });
+      await this.#publishAll(planned);
+      if (planned.desired === 'included') await keeper.add(planned);
+      return;
+    }
+    if (planned.desired === 'skipped') return;
+    const leavesBefore = isFirst ? (planned.record?.leaves ?? known.source.leaves) : known.source.leaves;
+    if (planned.source.relkind === 'p' && needsReload(diffPartitions(leavesBefore, planned.source.leaves))) {
+      log.warn('partitions changed outside of the log; loading the object again', { object: label });
+      return this.#reload(planned);
+    }
+    if (JSON.stringify(known.source.identity) !== JSON.stringify(planned.source.identity)) {
+      log.warn('the replica identity changed; loading the object again', { object: label });
+      await this.#reload(planned);
+    }
+  }
+
+  #needsOtherFormat(planned: PlannedObject): boolean {
+    const isNew = !this.#known.has(objectLabel(planned.source));
+    const unsafe = planned.outcome.kind === 'table' && !planned.outcome.table.binarySafe;
+    return isNew && unsafe && planned.desired === 'included' && this.#context.prepared.format === 'binary';
+  }
+}
+
+function byLabel(objects: readonly PlannedObject[]): ReadonlyMap<string, PlannedObject> {
+  return new Map(objects.map((object) => [objectLabel(object.source), object]));
+}

@@ -1,0 +1,30 @@
+// A short text that changes whenever the source's tables do, so that the whole catalogue is read only when there is a reason.
+import type { PgSession } from '../db/session.ts';
+
+/** A digest of all users' relations: their identity, files, names, partition bounds and keys. Costs one catalogue scan. */
+export async function readCatalogueSignature(session: PgSession): Promise<string> {
+  const [row] = await session.query(SIGNATURE);
+  return row?.[0] ?? '';
+}
+
+const SIGNATURE = `
+  SELECT pg_catalog.md5(
+    COALESCE((
+      SELECT pg_catalog.string_agg(
+        pg_catalog.concat_ws(':', c.oid, c.relname, c.relnamespace, c.relkind, c.relfilenode, c.relreplident, c.relispartition, c.relrowsecurity, c.relnatts),
+        ',' ORDER BY c.oid)
+      FROM pg_catalog.pg_class AS c
+      JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+      WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't'
+        AND n.nspname <> 'information_schema' AND NOT pg_catalog.starts_with(n.nspname, 'pg_')
+    ), '')
+    || COALESCE((
+      SELECT pg_catalog.string_agg(pg_catalog.concat_ws(':', i.indexrelid, i.indisprimary, i.indisreplident, i.indisvalid, i.indimmediate), ',' ORDER BY i.indexrelid)
+      FROM pg_catalog.pg_index AS i
+      WHERE i.indrelid >= 16384 AND (i.indisprimary OR i.indisreplident)
+    ), '')
+    || COALESCE((
+      SELECT pg_catalog.string_agg(pg_catalog.concat_ws(':', h.inhrelid, h.inhparent), ',' ORDER BY h.inhrelid, h.inhparent)
+      FROM pg_catalog.pg_inherits AS h
+    ), '')
+  )`;
