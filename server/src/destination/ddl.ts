@@ -89,7 +89,7 @@ export async function dropDestinationTable(session: PgSession, owner: TableOwner
 }
 
 /** Makes the schemas that are missing. CREATE on the database is needed only where one is: IF NOT EXISTS would ask for it always. */
-export async function ensureSchemas(session: PgSession, schemas: readonly string[]): Promise<void> {
+async function ensureSchemas(session: PgSession, schemas: readonly string[]): Promise<void> {
   const wanted = [...new Set(schemas)];
   const present = new Set((await readSchemas(session, wanted)).map((schema) => schema.name));
   for (const schema of wanted) {

@@ -9,6 +9,7 @@ import { installState, readStateVersion, removeStateIfEmpty } from './state-inst
 import type { Fence } from './state-records.ts';
 import {
   deletePipeline,
+  forgetChunks,
   loadChunks,
   loadObjects,
   loadPipeline,
@@ -264,6 +265,8 @@ describe('objects', () => {
     });
     await setObjectState(session, fence, HOSTILE, { resetCounters: true, copyGeneration: 2 });
     expect(await read()).toMatchObject({ rowsCopied: 0n, bytesCopied: 0n });
+    await forgetChunks(session, fence, HOSTILE, 2);
+    expect(await loadChunks(session, fence.pipeline, { source: HOSTILE, copyGeneration: 1 })).toEqual([]);
   });
 });
 

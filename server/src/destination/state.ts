@@ -51,11 +51,6 @@ export async function loadPipeline(session: PgSession, pipeline: string): Promis
   return row === undefined ? null : pipelineOf(row);
 }
 
-/** Every pipeline that has state here. */
-export async function loadPipelineNames(session: PgSession): Promise<readonly string[]> {
-  return (await session.query(sql.SELECT_PIPELINE_NAMES, [])).map((row) => row[0] ?? '');
-}
-
 /** The pipeline's objects by source name. */
 export async function loadObjects(session: PgSession, pipeline: string): Promise<readonly ObjectRecord[]> {
   return (await session.query(sql.SELECT_OBJECTS, [pipeline])).map(objectOf);
@@ -175,9 +170,12 @@ export async function loadChunks(
   return (await session.query(sql.SELECT_CHUNKS, [pipeline, source.schema, source.name, copyGeneration])).map(chunkOf);
 }
 
-/** Forgets the chunks of loads before `copyGeneration`. */
+/** Forgets the chunks of loads before `copyGeneration`, in a transaction of its own. Throws `fenced`. */
 export async function forgetChunks(session: PgSession, fence: Fence, source: QualifiedName, copyGeneration: number): Promise<void> {
-  await session.query(sql.DELETE_CHUNKS, [fence.pipeline, source.schema, source.name, copyGeneration]);
+  await session.transaction('BEGIN', async () => {
+    await holdEpoch(session, fence);
+    await session.query(sql.DELETE_CHUNKS, [fence.pipeline, source.schema, source.name, copyGeneration]);
+  });
 }
 
 /** OIDs of the types that we created here. */

@@ -47,13 +47,12 @@ export function dependsOnCollation(expression: ClosedExpression, columns: Readon
 
 const BYTEWISE_OPERATORS = new Set(['||', '->', '->>', '#>', '#>>', '+', '-', '*', '/', '%', '=', '<>']);
 
-const BYTEWISE_NAMES = new Set([
-  ...['and', 'case', 'coalesce', 'else', 'end', 'false', 'is', 'not', 'null', 'nullif', 'or', 'then', 'true', 'when'],
-  ...['bigint', 'boolean', 'bpchar', 'bytea', 'character', 'date', 'double', 'integer', 'json', 'jsonb', 'name', 'numeric'],
-  ...['precision', 'real', 'smallint', 'text', 'uuid', 'varying'],
-  ...['btrim', 'char_length', 'left', 'length', 'ltrim', 'md5', 'octet_length', 'repeat', 'replace', 'reverse', 'right', 'rtrim'],
-  ...['sha256', 'split_part', 'substr', 'substring'],
-]);
+const KEYWORDS = 'and case coalesce else end false is not null nullif or then true when';
+const TYPES = 'bigint boolean bpchar bytea character date double integer json jsonb name numeric precision real smallint text uuid varying';
+const FUNCTIONS =
+  'btrim char_length left length ltrim md5 octet_length repeat replace reverse right rtrim sha256 split_part substr substring';
+
+const BYTEWISE_NAMES = new Set(`${KEYWORDS} ${TYPES} ${FUNCTIONS}`.split(' '));
 
 const OPENING: Readonly<Record<string, string>> = { ')': '(', ']': '[' };
 
