@@ -52,7 +52,7 @@ ORDER BY v.nspname, v.relname`;
 
 /**
  * $1 oid[]. Generated columns depend on nothing but built-ins when pg_depend names only the table itself: dependencies on
- * pinned objects are not recorded. Before 15 the expression's dependencies hang on the column (type \`a\`, unlike the \`n\` of its
+ * pinned objects are not recorded. Before 15 the expression's dependencies hang on the column (type `a`, unlike the `n` of its
  * own type), later on its pg_attrdef row. Source: manual, "52.18. pg_depend".
  */
 export const COLUMNS_SQL = `
@@ -89,9 +89,9 @@ WHERE i.indrelid = ANY ($1::pg_catalog.oid[]) AND (i.indisprimary OR i.indisrepl
 ORDER BY i.indrelid, i.indexrelid, position`;
 
 /**
- * Every step from a partition to its parent. A partition was created in place when its creation and its \`pg_inherits\` row
- * are of one command: the row of the system column \`tableoid\` keeps the creating transaction for ever, and ATTACH would have
- * rewritten the row of every user column with the command id of the \`pg_inherits\` row itself. A row that somebody began to
+ * Every step from a partition to its parent. A partition was created in place when its creation and its `pg_inherits` row
+ * are of one command: the row of the system column `tableoid` keeps the creating transaction for ever, and ATTACH would have
+ * rewritten the row of every user column with the command id of the `pg_inherits` row itself. A row that somebody began to
  * change (xmax) may show a combined command id, so it proves nothing.
  */
 export function partitionEdgesSql(hasDetachPending: boolean): string {

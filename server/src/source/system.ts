@@ -1,0 +1,63 @@
+// Asks a source which system it is, on which timeline, and where its log stands: what continuity is proved by.
+import type { PgSession } from '../db/session.ts';
+import { must } from '../lib/assert.ts';
+import { type Lsn, parseLsn } from '../pg/lsn.ts';
+import { intAt, optionalTextAt, textAt } from './catalog-row.ts';
+import { CURRENT_LSN } from './slot.sql.ts';
+
+export interface SystemIdentity {
+  /** Unique per cluster; survives restarts and promotions, not initdb or pg_upgrade. */
+  readonly systemId: string;
+  readonly timeline: number;
+  /** What the server has flushed (or, on a standby, replayed). */
+  readonly currentLsn: Lsn;
+  readonly database: string;
+}
+
+/** Where one timeline ended and the next began. */
+export interface TimelineSwitch {
+  readonly timeline: number;
+  readonly endLsn: Lsn;
+}
+
+/**
+ * IDENTIFY_SYSTEM on a session with `replication: 'database'`: the only place that tells the timeline right after a promotion.
+ * Source: PostgreSQL manual, "53.4. Streaming Replication Protocol".
+ */
+export async function identifySystem(replication: PgSession): Promise<SystemIdentity> {
+  const [row] = await replication.query('IDENTIFY_SYSTEM');
+  const facts = must(row, 'the answer to IDENTIFY_SYSTEM');
+  return {
+    systemId: textAt(facts, 0),
+    timeline: intAt(facts, 1),
+    currentLsn: parseLsn(textAt(facts, 2)),
+    database: optionalTextAt(facts, 3) ?? '',
+  };
+}
+
+/** The system identifier, on an ordinary session. */
+export async function readSystemId(session: PgSession): Promise<string> {
+  const [row] = await session.query('SELECT c.system_identifier FROM pg_catalog.pg_control_system() AS c');
+  return textAt(must(row, 'the system identifier'), 0);
+}
+
+/** The end of what the server has flushed (or, on a standby, replayed), on an ordinary session. */
+export async function currentWalLsn(session: PgSession): Promise<Lsn> {
+  const [row] = await session.query(`SELECT ${CURRENT_LSN}`);
+  return parseLsn(textAt(must(row, 'the current WAL position'), 0));
+}
+
+/** The timelines before this one, oldest first; on a session with `replication: 'database'`. The first timeline has none. */
+export async function readTimelineHistory(replication: PgSession, timeline: number): Promise<readonly TimelineSwitch[]> {
+  if (timeline === 1) return [];
+  const [row] = await replication.query(`TIMELINE_HISTORY ${timeline}`);
+  return parseTimelineHistory(textAt(must(row, 'the timeline history'), 1));
+}
+
+/** Reads a timeline history file: `timeline TAB position TAB reason` per line, with comments. */
+export function parseTimelineHistory(text: string): readonly TimelineSwitch[] {
+  return text.split('\n').flatMap((line) => {
+    const match = /^\s*(\d+)\s+([0-9A-F]+\/[0-9A-F]+)/i.exec(line);
+    return match?.[1] === undefined || match[2] === undefined ? [] : [{ timeline: Number(match[1]), endLsn: parseLsn(match[2]) }];
+  });
+}
