@@ -97,7 +97,13 @@ async function prepare(
   await upsertObjects(destination, fence, [{ source: attempt.table, ...entry }]);
   const types = await readTypes(source, columnTypeOids([table]));
   const rule = attempt.schema === undefined ? ({ kind: 'source' } as const) : ({ kind: 'destination', schema: attempt.schema } as const);
-  const [plan] = await planTables(destination, { tables: [{ source: table, name }], tableNames: [name], types, rule, collationsAgree: true });
+  const [plan] = await planTables(destination, {
+    tables: [{ source: table, name }],
+    tableNames: [name],
+    types,
+    rule,
+    collationsAgree: true,
+  });
   if (plan?.kind !== 'table') throw new Error(`the table can't be planned: ${JSON.stringify(plan)}`);
   await createDestinationTable(destination, { fence, source: attempt.table }, plan);
   const [record] = await loadObjects(destination, PIPELINE);
@@ -125,7 +131,13 @@ function stateHooks({ fence, record, planned, overrides, onStart }: HookParts): 
       if (start.kind === 'resumed') return setObjectState(session, fence, source, {});
       copyGeneration += 1;
       const { snapshotText, endLsn, leaves } = start;
-      await setObjectState(session, fence, source, { copyGeneration, snapshot: snapshotText, snapshotLsn: endLsn, leaves, resetCounters: true });
+      await setObjectState(session, fence, source, {
+        copyGeneration,
+        snapshot: snapshotText,
+        snapshotLsn: endLsn,
+        leaves,
+        resetCounters: true,
+      });
     },
     recordPiece: ({ no, ...piece }) => recordChunk(fence, { ...piece, chunkNo: no, source, copyGeneration }),
     holdEpoch: () => holdEpoch(fence),

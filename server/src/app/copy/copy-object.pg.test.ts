@@ -15,7 +15,11 @@ interface Pair {
 async function pair(): Promise<Pair> {
   const source = await pg.source.createDatabase();
   const destination = await pg.destination.createDatabase();
-  return { source, destination, servers: { source: source.settings(), destination: destination.settings(), applicationName: 'millrace test' } };
+  return {
+    source,
+    destination,
+    servers: { source: source.settings(), destination: destination.settings(), applicationName: 'millrace test' },
+  };
 }
 
 describe('the first load of a table', () => {
