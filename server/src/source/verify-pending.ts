@@ -45,6 +45,11 @@ export async function readPendingChanges(session: PgSession, request: PendingReq
       reason: `the source has written more than ${request.maxWalBytes} bytes of log that the pipeline has yet to read`,
     };
   }
+  const known = await session.query(PUBLICATIONS, [request.publications]);
+  if (known.length < request.publications.length) {
+    // PostgreSQL 18 leaves out the changes of a publication that is gone, and says so to nobody.
+    return { kind: 'unknown', reason: `a publication of the pipeline is gone (it needs ${request.publications.join(', ')})` };
+  }
   if (!(await waitForFlush(session, request.upTo))) {
     return { kind: 'unknown', reason: `the source does not write its log up to ${formatLsn(request.upTo)}` };
   }
@@ -189,6 +194,8 @@ const PEEK = `
     $1::pg_catalog.name, $2::pg_catalog.pg_lsn, NULL, 'proto_version', '1', 'publication_names', $3::pg_catalog.text) AS m (lsn, xid, data)
   WHERE pg_catalog.get_byte(m.data, 0) IN (66, 67, 84)
      OR (pg_catalog.get_byte(m.data, 0) IN (68, 73, 82, 85) AND pg_catalog.substr(m.data, 2, 4) = ANY ($4::pg_catalog.bytea[]))`;
+
+const PUBLICATIONS = 'SELECT p.pubname FROM pg_catalog.pg_publication AS p WHERE p.pubname = ANY ($1::pg_catalog.text[])';
 
 const FLUSHED = `
   SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()

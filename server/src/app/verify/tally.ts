@@ -1,0 +1,50 @@
+// Adds up what a comparison found.
+import { must } from '../../lib/assert.ts';
+import { type Mismatches, showKey } from '../../model/verify.ts';
+import type { RowKey } from './table-reader.ts';
+
+/** Counts of rows that are wrong and of rows that could not be judged, with some keys of the wrong ones. */
+export class Tally {
+  readonly #isKeyed: boolean;
+  readonly #samples: string[] = [];
+  #missing = 0;
+  #extra = 0;
+  #different = 0;
+  #unverified = 0;
+  #reason: string | null = null;
+
+  constructor(isKeyed: boolean) {
+    this.#isKeyed = isKeyed;
+  }
+
+  wrong(key: RowKey, found: Mismatches): void {
+    this.#missing += found.missing;
+    this.#extra += found.extra;
+    this.#different += found.different;
+    if (this.#samples.length < MAX_SAMPLES) this.#samples.push(this.#isKeyed ? showKey(key) : `row with hash ${must(key[0], 'a hash')}`);
+  }
+
+  /** The last reason is kept: it says best what to do about it. */
+  doubtful(rows: number, reason: string): void {
+    this.#unverified += rows;
+    this.#reason = reason;
+  }
+
+  get mismatches(): Mismatches {
+    return { missing: this.#missing, extra: this.#extra, different: this.#different };
+  }
+
+  get unverifiedRows(): number {
+    return this.#unverified;
+  }
+
+  get unverifiedReason(): string | null {
+    return this.#reason;
+  }
+
+  get sampleKeys(): readonly string[] {
+    return this.#samples;
+  }
+}
+
+const MAX_SAMPLES = 10;
