@@ -6,6 +6,10 @@ import type { Environment } from './config/environment.ts';
 import { loadFile } from './config/load.ts';
 import type { FileSettings } from './config/settings.ts';
 import { createLog } from './log.ts';
+import { changeObjects } from './operations/change-objects.ts';
+import { dropPipeline } from './operations/drop.ts';
+import { runFile } from './operations/run.ts';
+import { listObjects, readStatus } from './operations/status.ts';
 import { findDestination, findPipeline, findSource, selectPipelines } from './selection.ts';
 
 /** The operations for one command. Each reads the file anew. */
@@ -14,9 +18,8 @@ export function createOperations(environment: Environment, settings: OperationsS
   const load = (path: string): Promise<FileSettings> => loadWithWarnings(path, environment, log);
   return {
     demo: () => notThereYet('demo'),
-    async run(options) {
-      selectPipelines(await load(options.file), options.pipelines);
-      return notThereYet('run');
+    async run(options, onEvent, signal) {
+      return runFile(options, { file: await load(options.file), log, onEvent, signal });
     },
     async check(options) {
       const file = await load(options.file);
@@ -30,24 +33,21 @@ export function createOperations(environment: Environment, settings: OperationsS
       return notThereYet('discover');
     },
     async listObjects(options) {
-      findPipeline(await load(options.file), options.pipeline);
-      return notThereYet('objects list');
+      return listObjects(findPipeline(await load(options.file), options.pipeline));
     },
-    async changeObjects(action, options) {
-      findPipeline(await load(options.file), options.pipeline);
-      return notThereYet(`objects ${action}`);
+    async changeObjects(action, options, objects) {
+      return changeObjects(findPipeline(await load(options.file), options.pipeline), action, objects);
     },
     async verify(options) {
       findPipeline(await load(options.file), options.pipeline);
       return notThereYet('verify');
     },
     async status(options) {
-      selectPipelines(await load(options.file), options.pipeline === null ? [] : [options.pipeline]);
-      return notThereYet('status');
+      const chosen = selectPipelines(await load(options.file), options.pipeline === null ? [] : [options.pipeline]);
+      return Promise.all(chosen.map(readStatus));
     },
     async drop(options) {
-      findPipeline(await load(options.file), options.pipeline);
-      return notThereYet('drop');
+      return dropPipeline(findPipeline(await load(options.file), options.pipeline));
     },
   };
 }

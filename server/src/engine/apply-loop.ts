@@ -27,6 +27,8 @@ export interface ApplyLoopOptions {
   readonly nowMs: () => number;
   /** An object became part of the stream, or its position moved by catching up. */
   readonly onObjectChange: (object: LiveObject) => void;
+  /** Changes of an object became visible at the destination. */
+  readonly onCounts: (object: LiveObject, counts: ChangeCounts) => void;
 }
 
 /** With a backlog, waiting for this much makes larger, cheaper batches; without one, nobody waits. */
@@ -65,6 +67,7 @@ export class ApplyLoop implements AssemblerHost {
   #checkpointAtMs: number;
   #statusAtMs = 0;
   #lastCommitTimeMicros: bigint | null = null;
+  #applyingSinceMicros: bigint | null = null;
 
   constructor(options: ApplyLoopOptions) {
     this.#options = options;
@@ -85,8 +88,9 @@ export class ApplyLoop implements AssemblerHost {
     return this.#received;
   }
 
-  get lastCommitTimeMicros(): bigint | null {
-    return this.#lastCommitTimeMicros;
+  /** When the oldest transaction that is here and not yet visible at the destination was committed; null when there is none. */
+  get pendingSinceMicros(): bigint | null {
+    return this.#applyingSinceMicros ?? this.#ready?.firstCommitTimeMicros ?? this.#assembler.batch.firstCommitTimeMicros;
   }
 
   /** What the slot may be confirmed to: the oldest position that any object still needs. */
@@ -309,6 +313,7 @@ export class ApplyLoop implements AssemblerHost {
       this.#options.feed.resume();
     }
     this.#transactionOpen = true;
+    this.#applyingSinceMicros ??= batch.firstCommitTimeMicros;
     this.#count(batch);
     await this.#options.lane.flush(batch);
     if (!batch.endsInside) await this.#commit(must(batch.lastCommit, 'the last commit of a batch that ends at one'));
@@ -323,9 +328,11 @@ export class ApplyLoop implements AssemblerHost {
     this.#counts.clear();
     await this.#options.lane.commit({ checkpoint: point, settled, counts });
     this.#transactionOpen = false;
+    this.#applyingSinceMicros = null;
     this.#checkpoint = maxLsn(this.#checkpoint, point.endLsn);
     this.#checkpointAtMs = this.nowMs();
     for (const object of settled) this.#options.onObjectChange(object);
+    for (const [object, part] of counts) this.#options.onCounts(object, part);
     this.#sendStatus(false);
   }
 

@@ -101,6 +101,7 @@ export class Assembler implements PgoutputSink {
     this.#asideInTransaction.clear();
     const point = { endLsn, commitTimeMicros };
     this.batch.lastCommit = point;
+    if (!this.batch.isEmpty) this.batch.firstCommitTimeMicros ??= commitTimeMicros;
     this.batch.transactions++;
     this.#host.committed(point);
   }

@@ -16,6 +16,8 @@ export class StreamBatch {
   readonly objects = new Map<LiveObject, ObjectBatch>();
   /** The last whole transaction in here; null before the first commit. */
   lastCommit: CommitPoint | null = null;
+  /** Commit time of the first transaction with changes in here, in microseconds since 2000; null before its commit. */
+  firstCommitTimeMicros: bigint | null = null;
   /** Whether changes after `lastCommit` are in here too: then flushing it must not be followed by a commit. */
   endsInside = false;
   transactions = 0;

@@ -31,7 +31,8 @@ export class DestinationLane implements ApplyLane {
   async flush(batch: StreamBatch): Promise<void> {
     const works: ObjectWork[] = [];
     for (const [object, part] of batch.objects) {
-      if (!part.isEmpty) works.push({ target: must(this.#targets.get(object), `the target of ${objectLabel(object.source)}`), batch: part });
+      if (!part.isEmpty)
+        works.push({ target: must(this.#targets.get(object), `the target of ${objectLabel(object.source)}`), batch: part });
     }
     failpoint('apply.before_flush');
     try {
@@ -47,7 +48,10 @@ export class DestinationLane implements ApplyLane {
     const move =
       plan.checkpoint === null
         ? null
-        : { lsn: plan.checkpoint.endLsn, commitTimeMicros: plan.checkpoint.commitTimeMicros === 0n ? null : plan.checkpoint.commitTimeMicros };
+        : {
+            lsn: plan.checkpoint.endLsn,
+            commitTimeMicros: plan.checkpoint.commitTimeMicros === 0n ? null : plan.checkpoint.commitTimeMicros,
+          };
     failpoint('apply.before_commit');
     await this.#session.commit(advanceCheckpoint(this.#fence, move), objects.length === 0 ? [] : [advanceObjects(this.#fence, objects)]);
     failpoint('apply.after_commit');

@@ -75,7 +75,11 @@ function healsByReload(reason: StateReason | null): boolean {
 }
 
 /** The engine's view of a planned object. */
-export function liveObject(object: PlannedObject, table: DestinationTable, start: Pick<LiveObject, 'state' | 'applied' | 'handoff'>): LiveObject {
+export function liveObject(
+  object: PlannedObject,
+  table: DestinationTable,
+  start: Pick<LiveObject, 'state' | 'applied' | 'handoff'>,
+): LiveObject {
   return {
     key: objectLabel(object.source),
     source: { schema: object.source.schema, name: object.source.name },

@@ -187,7 +187,8 @@ export class ObjectKeeper {
       destination: outcome.table,
       mode: mode === 'rows_stay' ? 'reload' : 'first',
       unfinished,
-      workers: WORKERS_PER_LOAD,
+      workers: this.#context.tuning?.workersPerLoad ?? WORKERS_PER_LOAD,
+      tuning: { chunkBytes: this.#context.tuning?.chunkBytes },
       hasStreamedInvisible: (snapshot) => loop.recent.hasRunning(snapshot),
       signal,
       hooks: {
@@ -201,12 +202,28 @@ export class ObjectKeeper {
             restartRequested: false,
             resumeRequested: false,
             ...(start.kind === 'fresh'
-              ? { copyGeneration: generation, resetCounters: true, snapshot: start.snapshotText, snapshotLsn: start.endLsn, leaves: planned.source.leaves, overlap: false }
+              ? {
+                  copyGeneration: generation,
+                  resetCounters: true,
+                  snapshot: start.snapshotText,
+                  snapshotLsn: start.endLsn,
+                  leaves: planned.source.leaves,
+                  overlap: false,
+                }
               : {}),
           });
         },
         recordPiece: (piece) =>
-          recordChunk(fence, { source, copyGeneration: generation, chunkNo: piece.no, leafOid: piece.leafOid, fromPage: piece.fromPage, toPage: piece.toPage, rows: piece.rows, bytes: piece.bytes }),
+          recordChunk(fence, {
+            source,
+            copyGeneration: generation,
+            chunkNo: piece.no,
+            leafOid: piece.leafOid,
+            fromPage: piece.fromPage,
+            toPage: piece.toPage,
+            rows: piece.rows,
+            bytes: piece.bytes,
+          }),
         holdEpoch: () => holdEpochSql(fence),
         addKeys: (session) => addKeys(session, fence, outcome.table),
         finish: async (session, done) => {
@@ -276,7 +293,14 @@ export class ObjectKeeper {
       snapshotText: record.snapshot,
       endLsn: record.snapshotLsn,
       leaves: record.leaves,
-      finished: chunks.map(({ chunkNo, leafOid, fromPage, toPage, rows, bytes }) => ({ no: chunkNo, leafOid, fromPage, toPage, rows, bytes })),
+      finished: chunks.map(({ chunkNo, leafOid, fromPage, toPage, rows, bytes }) => ({
+        no: chunkNo,
+        leafOid,
+        fromPage,
+        toPage,
+        rows,
+        bytes,
+      })),
     };
   }
 

@@ -1,5 +1,6 @@
 // What a running pipeline tells those who watch it; the command line turns it into events, tests look at it directly.
 import type { LiveObject } from '../../engine/live-object.ts';
+import type { ChangeCounts } from '../../model/batch/object-batch.ts';
 import type { MillraceError } from '../../model/error.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { ObjectState } from '../../model/object-state.ts';
@@ -19,7 +20,8 @@ export interface StreamProgress {
   readonly sourceLsn: Lsn | null;
   readonly checkpointLsn: Lsn;
   readonly confirmedLsn: Lsn;
-  readonly lastCommitUnixMs: number | null;
+  /** When the oldest transaction that is not applied yet was committed, about; null when everything received is applied. */
+  readonly pendingSinceUnixMs: number | null;
 }
 
 /** Must not throw; called often, so it must be quick. */
@@ -28,6 +30,7 @@ export interface PipelineObserver {
   objectState(object: QualifiedName, state: ObjectState, reason: MillraceError | null): void;
   copyProgress(object: QualifiedName, progress: CopyProgress): void;
   changesApplied(object: LiveObject): void;
+  changesCounted(object: QualifiedName, counts: ChangeCounts): void;
   streamProgress(progress: StreamProgress): void;
   finding(finding: Finding): void;
 }
@@ -38,6 +41,7 @@ export const blindObserver: PipelineObserver = {
   objectState: () => {},
   copyProgress: () => {},
   changesApplied: () => {},
+  changesCounted: () => {},
   streamProgress: () => {},
   finding: () => {},
 };

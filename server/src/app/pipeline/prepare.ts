@@ -73,7 +73,11 @@ async function prepareWith(context: PrepareContext, replication: PgSession): Pro
   if (verdict.kind === 'lost' && !startOver) throw await lost(verdict, context, known);
   const binding = { systemId: system.systemId, database: settings.source.connection.database };
   if (startOver && known !== null) await rebindPipeline(destination, settings.name, binding);
-  const record = await takeOver(destination, { pipeline: settings.name, sourceSystemId: system.systemId, sourceDatabase: binding.database });
+  const record = await takeOver(destination, {
+    pipeline: settings.name,
+    sourceSystemId: system.systemId,
+    sourceDatabase: binding.database,
+  });
   failpoint('session.after_take_over');
   const fence: Fence = { pipeline: settings.name, epoch: record.epoch };
   const plan = await planPipeline({ source, destination, settings, records });
@@ -92,7 +96,16 @@ async function prepareWith(context: PrepareContext, replication: PgSession): Pro
   const resumeFrom = startOver ? null : checkpoint;
   await rememberObjects(destination, fence, plan, resumeFrom);
   failpoint('session.after_first_state');
-  return { fence, names, isFresh: startOver, checkpoint, from: startOf(plan, resumeFrom, checkpoint), format: formatOf(plan), plan, streamFrom };
+  return {
+    fence,
+    names,
+    isFresh: startOver,
+    checkpoint,
+    from: startOf(plan, resumeFrom, checkpoint),
+    format: formatOf(plan),
+    plan,
+    streamFrom,
+  };
 }
 
 interface SystemFacts {
@@ -116,14 +129,17 @@ async function judge(context: PrepareContext, replication: PgSession, { system, 
 /** The publications with every object that is wanted, now or when it is resumed. Waits for writers of tables that came in late. */
 export async function publish(context: PrepareContext, names: ReplicationNames, plan: PipelinePlan): Promise<readonly string[]> {
   const { source, signal, log } = context;
-  const wanted = plan.objects.filter((object) => object.desired !== 'skipped' && object.outcome.kind === 'table').map((object) => object.source);
+  const wanted = plan.objects
+    .filter((object) => object.desired !== 'skipped' && object.outcome.kind === 'table')
+    .map((object) => object.source);
   const full = wanted.filter((table) => table.identity.kind !== 'none');
   const insertOnly = wanted.filter((table) => table.identity.kind === 'none');
   const change = await ensurePublications(source, names.publications, { full, insertOnly });
   if (change.added.length > 0) {
     const oids = change.added.flatMap((table) => [table.oid, ...table.leaves.map((leaf) => leaf.oid)]);
     const outcome = await waitForWriters(source, oids, { timeoutMs: WRITERS_TIMEOUT_MS, signal });
-    if (outcome.kind === 'timeout') log.warn('transactions that are open for long may hide changes of new tables', { writers: outcome.writers.length });
+    if (outcome.kind === 'timeout')
+      log.warn('transactions that are open for long may hide changes of new tables', { writers: outcome.writers.length });
     await refreshPublications(source, names.publications);
   }
   return change.streamFrom;
@@ -158,7 +174,9 @@ function startOf(plan: PipelinePlan, checkpointForResumption: Lsn | null, checkp
 
 /** One table whose values are only safe as text makes the whole stream text: pgoutput knows one format per stream. */
 function formatOf(plan: PipelinePlan): TransferFormat {
-  const streamed = plan.objects.filter((object): object is PlannedObject & { outcome: { kind: 'table' } } => object.desired !== 'skipped' && object.outcome.kind === 'table');
+  const streamed = plan.objects.filter(
+    (object): object is PlannedObject & { outcome: { kind: 'table' } } => object.desired !== 'skipped' && object.outcome.kind === 'table',
+  );
   const safe = streamed.every((object) => object.outcome.table.binarySafe);
   return safe && hasFeature(plan.sourceVersion, 'pgoutputBinary') ? 'binary' : 'text';
 }
@@ -189,4 +207,3 @@ async function destinationScope(destination: PgSession): Promise<string> {
   const [row] = await destination.query('SELECT pg_catalog.current_database()');
   return row?.[0] ?? '';
 }
-

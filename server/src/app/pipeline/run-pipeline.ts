@@ -62,6 +62,7 @@ function isWorthWaiting(error: MillraceError): boolean {
 function asMillraceError(error: unknown): MillraceError {
   if (error instanceof MillraceError) return error;
   if (error instanceof ObjectHalt) return error.reason;
-  if (error instanceof ProtocolError) return new MillraceError('protocol_violation', { cause: `source: ${error.message}`, side: 'source' }, error);
+  if (error instanceof ProtocolError)
+    return new MillraceError('protocol_violation', { cause: `source: ${error.message}`, side: 'source' }, error);
   return new MillraceError('unexpected', { cause: error instanceof Error ? error.message : String(error) }, error);
 }

@@ -90,10 +90,11 @@ class Session {
       format,
       checkpoint: prepared.checkpoint,
       from: prepared.from,
-      batchBytes: BATCH_BYTES,
+      batchBytes: this.#context.tuning?.batchBytes ?? BATCH_BYTES,
       openSpool: (object) => new SpoolFile(objectLabel(object.source), SPOOL_LIMIT_BYTES),
       nowMs: () => performance.now(),
       onObjectChange: (object) => observer.changesApplied(object),
+      onCounts: (object, counts) => observer.changesCounted(object.source, counts),
     });
     this.#loop = loop;
     const keeper = new ObjectKeeper({ ...this.#context, source, destination, prepared, loop, lane, loader });
@@ -178,7 +179,8 @@ class Session {
     let sawStreaming = false;
     let notedAt = 0;
     for (;;) {
-      const loading = !(this.#loader?.isIdle ?? true) || loop.objects().some((object) => object.state === 'copying' || object.state === 'catching_up');
+      const loading =
+        !(this.#loader?.isIdle ?? true) || loop.objects().some((object) => object.state === 'copying' || object.state === 'catching_up');
       if (loading !== !sawStreaming) {
         sawStreaming = !loading;
         observer.pipelineState(loading ? 'loading' : 'streaming', null);
@@ -188,12 +190,12 @@ class Session {
         if (loop.checkpoint >= target) return loop.stop();
       }
       const sourceLsn = await currentWalLsn(source);
-      const commitTime = loop.lastCommitTimeMicros;
+      const pendingSince = loop.pendingSinceMicros;
       observer.streamProgress({
         sourceLsn,
         checkpointLsn: loop.checkpoint,
         confirmedLsn: loop.confirmable,
-        lastCommitUnixMs: commitTime === null ? null : unixMs(commitTime),
+        pendingSinceUnixMs: pendingSince === null ? null : unixMs(pendingSince),
       });
       if (performance.now() - notedAt > 10_000) {
         notedAt = performance.now();

@@ -51,7 +51,11 @@ export class Watcher {
       const label = objectLabel(record.source);
       const known = this.#known.get(label);
       if (known === undefined) continue;
-      const planned: PlannedObject = { ...known, record, desired: known.desired === 'skipped' && record.desired !== 'skipped' ? record.desired : record.desired };
+      const planned: PlannedObject = {
+        ...known,
+        record,
+        desired: known.desired === 'skipped' && record.desired !== 'skipped' ? record.desired : record.desired,
+      };
       if (record.resumeRequested) throw new SessionRestart(`${label} is resumed`);
       if (record.restartRequested && record.desired === 'included') await this.#reload(planned);
       else if (record.desired !== known.desired) await this.#changeDesire(planned, known);
@@ -113,7 +117,8 @@ export class Watcher {
     if (plan.objects.some((object) => this.#needsOtherFormat(object))) throw new SessionRestart('the stream needs the text format');
     for (const planned of plan.objects) await this.#compare(planned, isFirst);
     for (const [label, known] of this.#known) {
-      if (!plan.objects.some((object) => objectLabel(object.source) === label) && known.desired !== 'skipped') await this.#context.keeper.remove(label);
+      if (!plan.objects.some((object) => objectLabel(object.source) === label) && known.desired !== 'skipped')
+        await this.#context.keeper.remove(label);
     }
     this.#known = byLabel(plan.objects);
     this.#signature = signature;

@@ -1,0 +1,50 @@
+// The operation `drop`: removes what a pipeline made for itself on both sides, and leaves the destination's tables.
+import { formatObjectName } from '@millrace/contract/object-name';
+import type { DropReport } from '@millrace/contract/report';
+import { connect } from '../../db/connect.ts';
+import { deletePipeline, loadObjects, loadPipeline } from '../../destination/state.ts';
+import { readStateVersion, removeStateIfEmpty } from '../../destination/state-install.ts';
+import { MillraceError } from '../../model/error.ts';
+import { dropPublications } from '../../source/publication.ts';
+import { dropSlot } from '../../source/slot.ts';
+import { replicationNames } from '../../source/slot-name.ts';
+import type { PipelineSettings } from '../config/settings.ts';
+
+/**
+ * Source first: a slot that nobody knows of any more would hold WAL for ever. When it fails half-way, running it again does the rest.
+ * A process that runs the pipeline is ended by it: its slot and its epoch are gone.
+ */
+export async function dropPipeline(settings: PipelineSettings): Promise<DropReport> {
+  const destination = await connect(settings.destination.connection, { applicationName: 'millrace drop', side: 'destination' });
+  try {
+    const [row] = await destination.query('SELECT pg_catalog.current_database()');
+    const names = replicationNames(settings.name, `${settings.source.connection.database} ${row?.[0] ?? ''}`);
+    const removed = await dropAtSource(settings, names);
+    if ((await readStateVersion(destination)).kind !== 'installed') return { pipeline: settings.name, removed, kept_tables: [] };
+    const known = await loadPipeline(destination, settings.name);
+    const objects = known === null ? [] : await loadObjects(destination, settings.name);
+    const kept = objects.flatMap((object) => (object.destinationOid !== null && object.destination !== null ? [object.destination] : []));
+    if (await deletePipeline(destination, settings.name)) removed.push(`state of pipeline ${settings.name}`);
+    if (await removeStateIfEmpty(destination)) removed.push('schema _millrace');
+    return { pipeline: settings.name, removed, kept_tables: kept.map(({ schema, name }) => formatObjectName({ schema, name })) };
+  } finally {
+    await destination.close();
+  }
+}
+
+async function dropAtSource(settings: PipelineSettings, names: ReturnType<typeof replicationNames>): Promise<string[]> {
+  const removed: string[] = [];
+  const source = await connect(settings.source.connection, { applicationName: 'millrace drop', side: 'source' });
+  try {
+    if (await dropSlot(source, names.slot)) removed.push(`replication slot ${names.slot}`);
+    const { dropped } = await dropPublications(source, names.publications);
+    removed.push(...dropped.map((name) => `publication ${name}`));
+    return removed;
+  } catch (error) {
+    if (!(error instanceof MillraceError)) throw error;
+    const fix = `At the source: SELECT pg_drop_replication_slot('${names.slot}'); DROP PUBLICATION IF EXISTS ${names.publications.full}, ${names.publications.insertOnly};`;
+    throw new MillraceError(error.errorName, { ...error.facts, fix }, error);
+  } finally {
+    await source.close();
+  }
+}
