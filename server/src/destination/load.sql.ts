@@ -102,7 +102,8 @@ function selectColumns({ table, columns }: LoadTable): string {
 function upsertFrom(from: QualifiedName, { table, columns }: LoadTable, key: readonly string[]): string {
   const others = columns.filter((column) => !key.includes(column)).map(quoteIdent);
   const assignments = others.map((column) => `${column} = EXCLUDED.${column}`).join(', ');
-  const row = (of: string): string => `ROW(${others.map((column) => `${of}.${column}`).join(', ')})`;
+  // Without the cast, two ROWs are compared column by column, by operators that not every type has.
+  const row = (of: string): string => `ROW(${others.map((column) => `${of}.${column}`).join(', ')})::pg_catalog.record`;
   const action =
     others.length === 0 ? 'NOTHING' : `UPDATE SET ${assignments} WHERE ${row('t')} OPERATOR(pg_catalog.*<>) ${row('EXCLUDED')}`;
   return `INSERT INTO ${quoteName(table)} AS t (${list(columns)})

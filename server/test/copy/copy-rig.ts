@@ -31,6 +31,8 @@ export interface Attempt {
   readonly signal?: AbortSignal | undefined;
   readonly hasStreamedInvisible?: ((snapshot: Snapshot) => boolean) | undefined;
   readonly hooks?: Partial<CopyHooks> | undefined;
+  /** Called when the snapshot is open and nothing has been copied. */
+  readonly onBegin?: (() => Promise<void>) | undefined;
 }
 
 export interface AttemptResult {
@@ -51,6 +53,10 @@ export async function attemptLoad(attempt: Attempt): Promise<AttemptResult> {
     const { fence, record, planned } = await prepare(source, destination, { attempt, table });
     const unfinished = await readUnfinished(destination, fence, record);
     let started: 'fresh' | 'resumed' = 'resumed';
+    const onStart = async (kind: 'fresh' | 'resumed'): Promise<void> => {
+      started = kind;
+      await attempt.onBegin?.();
+    };
     const outcome = await copyObject(sessions, {
       source: table,
       destination: attempt.asText === true ? { ...planned, binarySafe: false } : planned,
@@ -58,7 +64,7 @@ export async function attemptLoad(attempt: Attempt): Promise<AttemptResult> {
       unfinished,
       workers: attempt.workers ?? 2,
       hasStreamedInvisible: attempt.hasStreamedInvisible ?? (() => false),
-      hooks: stateHooks({ fence, record, planned, overrides: attempt.hooks ?? {}, onStart: (kind) => (started = kind) }),
+      hooks: stateHooks({ fence, record, planned, overrides: attempt.hooks ?? {}, onStart }),
       signal: attempt.signal ?? new AbortController().signal,
       tuning: attempt.tuning,
     });
@@ -119,7 +125,7 @@ async function readUnfinished(session: PgSession, fence: Fence, record: ObjectRe
 
 interface HookParts extends Prepared {
   readonly overrides: Partial<CopyHooks>;
-  readonly onStart: (kind: 'fresh' | 'resumed') => void;
+  readonly onStart: (kind: 'fresh' | 'resumed') => Promise<void>;
 }
 
 function stateHooks({ fence, record, planned, overrides, onStart }: HookParts): CopyHooks {
@@ -127,7 +133,7 @@ function stateHooks({ fence, record, planned, overrides, onStart }: HookParts): 
   let { copyGeneration } = record;
   return {
     begin: async (session, start) => {
-      onStart(start.kind);
+      await onStart(start.kind);
       if (start.kind === 'resumed') return setObjectState(session, fence, source, {});
       copyGeneration += 1;
       const { snapshotText, endLsn, leaves } = start;

@@ -14,7 +14,7 @@ export function copyError(error: unknown, source: QualifiedName): unknown {
 
 function nameOf(error: MillraceError): ErrorName {
   const { sqlstate, side } = error.facts;
-  if (sqlstate === undefined || (error.errorName !== 'unexpected' && error.errorName !== 'destination_blocked')) return error.errorName;
+  if (sqlstate === undefined || !UNSPECIFIC.has(error.errorName)) return error.errorName;
   if (sqlstate === INVALID_TEXT) return 'text_not_decodable';
   if (sqlstate === SqlState.lockNotAvailable) return side === 'source' ? 'copy_interrupted' : 'destination_blocked';
   return (side === 'source' ? sourceName(sqlstate) : destinationName(sqlstate)) ?? 'object_copy_failed';
@@ -54,6 +54,8 @@ function destinationName(sqlstate: string): ErrorName | null {
   }
 }
 
+/** Names that say no more than the SQLSTATE does. */
+const UNSPECIFIC: ReadonlySet<ErrorName> = new Set(['unexpected', 'source_blocked', 'destination_blocked']);
 const INVALID_TEXT = '22021';
 const UNDEFINED_SCHEMA = '3F000';
 /** invalid_parameter_value: "invalid snapshot identifier", when the session that exported it is gone; undefined_object from 17 on. */
