@@ -1,7 +1,10 @@
-// Runs a real pipeline between two test databases and compares what arrives: what every scenario is written with.
-import { blindObserver, type PipelineObserver } from '../../src/app/pipeline/observer.ts';
+// Runs a real pipeline between two test databases: what every scenario is written with.
+import { onTestFinished } from 'vitest';
 import type { PipelineSettings } from '../../src/app/config/settings.ts';
+import { blindObserver, type PipelineObserver } from '../../src/app/pipeline/observer.ts';
+import type { PipelineRun, PipelineTuning } from '../../src/app/pipeline/pipeline-run.ts';
 import { runPipeline } from '../../src/app/pipeline/run-pipeline.ts';
+import { createLog } from '../../src/app/log.ts';
 import { type Log, silentLog } from '../../src/lib/log.ts';
 import type { TestDatabase } from '../pg/test-database.ts';
 
@@ -10,6 +13,7 @@ export interface ScenarioOptions {
   readonly settings?: Partial<PipelineSettings>;
   readonly observer?: Partial<PipelineObserver>;
   readonly log?: Log;
+  readonly tuning?: PipelineTuning;
 }
 
 /** The settings of a pipeline from `source` to `destination`; what is not said is the file's default. */
@@ -31,13 +35,7 @@ export function pipelineSettings(source: TestDatabase, destination: TestDatabase
 
 /** Loads what is due and catches up with the source's position at this moment. */
 export async function runOnce(source: TestDatabase, destination: TestDatabase, options: ScenarioOptions = {}): Promise<void> {
-  await runPipeline({
-    settings: pipelineSettings(source, destination, options),
-    once: true,
-    log: options.log ?? silentLog,
-    observer: { ...blindObserver, ...options.observer },
-    signal: new AbortController().signal,
-  });
+  await runPipeline(pipelineRun(source, destination, options, { once: true, signal: new AbortController().signal }));
 }
 
 /** A pipeline that runs until `stop`. */
@@ -47,16 +45,15 @@ export interface RunningPipeline {
   stop(): Promise<void>;
 }
 
+/** A test that fails before its `stop` has the pipeline stopped all the same. */
 export function startPipeline(source: TestDatabase, destination: TestDatabase, options: ScenarioOptions = {}): RunningPipeline {
   const controller = new AbortController();
-  const ended = runPipeline({
-    settings: pipelineSettings(source, destination, options),
-    once: false,
-    log: options.log ?? silentLog,
-    observer: { ...blindObserver, ...options.observer },
-    signal: controller.signal,
-  });
+  const ended = runPipeline(pipelineRun(source, destination, options, { once: false, signal: controller.signal }));
   ended.catch(() => {});
+  onTestFinished(async () => {
+    controller.abort();
+    await ended.catch(() => {});
+  });
   return {
     ended,
     async stop() {
@@ -64,4 +61,25 @@ export function startPipeline(source: TestDatabase, destination: TestDatabase, o
       await ended;
     },
   };
+}
+
+function pipelineRun(
+  source: TestDatabase,
+  destination: TestDatabase,
+  options: ScenarioOptions,
+  how: Pick<PipelineRun, 'once' | 'signal'>,
+): PipelineRun {
+  return {
+    ...how,
+    settings: pipelineSettings(source, destination, options),
+    log: options.log ?? defaultLog(),
+    observer: { ...blindObserver, ...options.observer },
+    tuning: options.tuning,
+  };
+}
+
+/** Silent, unless MILLRACE_TEST_LOG asks for a level: to see why a scenario fails. */
+function defaultLog(): Log {
+  const level = process.env['MILLRACE_TEST_LOG'];
+  return level === undefined ? silentLog : createLog(level === 'debug' ? 'debug' : 'info', (line) => process.stderr.write(`${line}\n`));
 }
