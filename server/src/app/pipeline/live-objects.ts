@@ -3,9 +3,10 @@ import type { ObjectRecord, StateReason } from '../../destination/state-records.
 import type { LiveObject } from '../../engine/live-object.ts';
 import { type DestinationTable, writtenColumns } from '../../model/destination-table.ts';
 import { MillraceError } from '../../model/error.ts';
-import { CATALOGUE } from '../../model/error-catalogue.ts';
+import { CATALOGUE, type ErrorName } from '../../model/error-catalogue.ts';
 import type { ObjectState } from '../../model/object-state.ts';
 import { objectLabel } from '../../model/table.ts';
+import type { QualifiedName } from '../../pg/ident.ts';
 import { type Lsn, LSN_ZERO, maxLsn } from '../../pg/lsn.ts';
 import { parseSnapshot } from '../../pg/snapshot.ts';
 import type { PlannedObject } from './plan.ts';
@@ -108,4 +109,10 @@ function identityColumns(table: DestinationTable): readonly string[] | null {
 /** What the state keeps of an error. */
 export function stateReason(error: MillraceError): StateReason {
   return { name: error.errorName, code: error.code, cause: error.facts.cause, fix: error.fix };
+}
+
+/** The error that the state keeps of an object: what people were told, they are told again. */
+export function errorOfReason(reason: StateReason, object: QualifiedName): MillraceError {
+  const name = reason.name in CATALOGUE ? (reason.name as ErrorName) : 'unexpected';
+  return new MillraceError(name, { cause: reason.cause, fix: reason.fix, object: objectLabel(object) });
 }

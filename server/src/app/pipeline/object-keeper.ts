@@ -15,7 +15,7 @@ import { copyObject, type CopyOutcome } from '../copy/copy-object.ts';
 import type { UnfinishedCopy } from '../copy/resume.ts';
 import { CopySessions } from '../copy/sessions.ts';
 import type { DestinationLane } from './destination-lane.ts';
-import { liveObject, resumptionOf } from './live-objects.ts';
+import { errorOfReason, liveObject, resumptionOf } from './live-objects.ts';
 import type { Loader } from './loader.ts';
 import type { PlannedObject } from './plan.ts';
 import type { Prepared } from './prepare.ts';
@@ -126,7 +126,7 @@ export class ObjectKeeper {
         live.state = resumption.state;
         live.applied = resumption.applied;
         loop.addObject(live);
-        observer.objectState(live.source, live.state, null);
+        observer.objectState(live.source, live.state, resumption.reason === null ? null : errorOfReason(resumption.reason, live.source));
         return;
       case 'stream':
         live.state = resumption.applied < prepared.checkpoint || resumption.handoff !== null ? 'catching_up' : 'streaming';
