@@ -35,7 +35,7 @@ export async function catchUp(bench: Workbench, source: string, plan: CatchUpRou
   const written = await write(bench, source, plan.scenario, plan.sizes);
   const measurements: Measurement[] = [];
   for (const { contender, catcher } of catchers) {
-    const { effort, processors, loadBefore } = await measure(bench, () => catcher.apply(written));
+    const { effort, processors, othersShare } = await measure(bench, () => catcher.apply(written));
     if (catcher.destination !== null) await assertEqual(bench, FINGERPRINT_ITEMS, { source, destination: catcher.destination });
     measurements.push({
       ...effort,
@@ -45,7 +45,7 @@ export async function catchUp(bench: Workbench, source: string, plan: CatchUpRou
       units: written.units,
       lag: null,
       processors,
-      loadBefore,
+      othersShare,
     });
   }
   for (const { catcher } of catchers) await catcher.cleanUp();

@@ -18,10 +18,10 @@ export async function firstCopy(
   if (copy === null) throw new Error(`${entry.contender} has no first copy`);
   const databases = { source, destination: 'bench_copy' };
   const { start, cleanUp } = await copy(bench, databases, entry.program);
-  const { effort, processors, loadBefore } = await measure(bench, start);
+  const { effort, processors, othersShare } = await measure(bench, start);
   const units = await assertEqual(bench, FINGERPRINT_ITEMS, databases);
   await cleanUp();
-  return { ...effort, scenario: 'a', contender: entry.contender, round: entry.round, units, lag: null, processors, loadBefore };
+  return { ...effort, scenario: 'a', contender: entry.contender, round: entry.round, units, lag: null, processors, othersShare };
 }
 
 /** Whether a contender takes part: native replication copies in binary from version 16 on. */

@@ -33,7 +33,7 @@ export async function lagRound(bench: Workbench, source: string, plan: LagRound)
       ? await nativeStreamer(bench, pair)
       : await millraceStreamer(bench, pair, must(plan.program, 'bundle of millrace'));
   await bench.use('destination', pair.destination, async (session) => void (await session.query(TEND_ITEMS)));
-  const { effort, processors, loadBefore } = await measure(bench, async () => {
+  const { effort, processors, othersShare } = await measure(bench, async () => {
     const elapsed = stopwatch();
     const streaming = await streamer.start();
     await Promise.race([awaitFirstTick(bench, pair), streaming.failed]);
@@ -49,7 +49,7 @@ export async function lagRound(bench: Workbench, source: string, plan: LagRound)
   await assertEqual(bench, FINGERPRINT_ITEMS, pair);
   const units = (await assertEqual(bench, FINGERPRINT_TICKS, pair)) - 1;
   await streamer.cleanUp();
-  return { ...rest, scenario: 'lag', contender: plan.contender, round: plan.round, units, lag, processors, loadBefore };
+  return { ...rest, scenario: 'lag', contender: plan.contender, round: plan.round, units, lag, processors, othersShare };
 }
 
 /** Writers at the source; the rate is shared among them. */

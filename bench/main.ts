@@ -132,7 +132,7 @@ function rotate<T>(values: readonly T[], by: number): readonly T[] {
 function describe(entry: Measurement): string {
   const what =
     entry.lag === null ? `${entry.seconds.toFixed(2)} s` : `lag p50 ${entry.lag.p50Ms.toFixed(1)} ms, p99 ${entry.lag.p99Ms.toFixed(1)} ms`;
-  const others = entry.processors === null ? '' : `, others used ${entry.processors.othersCpuSeconds.toFixed(1)} s of processor time`;
+  const others = entry.othersShare === null ? '' : `, others used ${(100 * entry.othersShare).toFixed(0)} % of the machine`;
   return `round ${entry.round}, ${entry.scenario}, ${entry.contender}: ${what}${others}`;
 }
 

@@ -1,5 +1,5 @@
 // What one contender did in one round of one scenario, and the stopwatch around it.
-import { loadavg } from 'node:os';
+import { cpus } from 'node:os';
 import type { Lag } from './lag-summary.ts';
 import type { Contender, Scenario } from './options.ts';
 import { type ProcessorUse, processorUse, readProcessorTimes } from './processor-time.ts';
@@ -29,22 +29,23 @@ export interface Measurement extends Effort {
   readonly units: number;
   readonly lag: Lag | null;
   readonly processors: ProcessorUse | null;
-  /** Load average of the last minute before the start: well above the bench's own work, somebody else was busy. */
-  readonly loadBefore: number;
+  /** The part of the machine (0 to 1) that others used meanwhile; null where the system does not tell. */
+  readonly othersShare: number | null;
 }
 
 /** Settles the clusters, runs `work`, and says what it cost. */
 export async function measure<T extends Effort>(
   bench: Workbench,
   work: () => Promise<T>,
-): Promise<{ readonly effort: T; readonly processors: ProcessorUse | null; readonly loadBefore: number }> {
+): Promise<{ readonly effort: T; readonly processors: ProcessorUse | null; readonly othersShare: number | null }> {
   await bench.settle();
   const pids = { source: bench.postmasterPid('source'), destination: bench.postmasterPid('destination') };
-  const loadBefore = loadavg()[0] ?? 0;
   const before = await readProcessorTimes(pids);
+  const elapsed = stopwatch();
   const effort = await work();
-  const after = await readProcessorTimes(pids);
-  return { effort, processors: processorUse(before, after), loadBefore };
+  const capacitySeconds = elapsed() * cpus().length;
+  const processors = processorUse(before, await readProcessorTimes(pids));
+  return { effort, processors, othersShare: processors === null ? null : processors.othersCpuSeconds / capacitySeconds };
 }
 
 /** Starts a stopwatch; each call of the result gives the seconds since. */

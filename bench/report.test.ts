@@ -13,7 +13,7 @@ function measurement(contender: Measurement['contender'], round: number, seconds
     process: contender === 'millrace' ? { peakRssBytes: round * 1024 * 1024, cpuSeconds: 1 } : null,
     lag: null,
     processors: null,
-    loadBefore: 0,
+    othersShare: null,
   };
 }
 
@@ -32,8 +32,16 @@ test('medians are compared, so that one disturbed round decides nothing', () => 
   expect(millrace).toMatchObject({ contender: 'millrace', seconds: 4, timesNative: 2.5 });
 });
 
-test('memory is the greatest of all rounds, because a limit must hold in each', () => {
-  expect(summarise(measurements)[1]?.peakRssBytes).toBe(3 * 1024 * 1024);
+test('rounds in which others kept the machine busy are left out of the medians, unless there are no others', () => {
+  const disturbed = (seconds: number): Measurement => ({ ...measurement('native', 1, seconds), othersShare: 0.4 });
+  const quiet = { ...measurement('native', 2, 5), othersShare: 0.01 };
+  expect(summarise([disturbed(20), quiet, disturbed(30)])[0]).toMatchObject({ seconds: 5, mostSeconds: 5, rounds: 3, quietRounds: 1 });
+  expect(summarise([disturbed(20), disturbed(30)])[0]).toMatchObject({ seconds: 25, rounds: 2, quietRounds: 0 });
+});
+
+test('memory is the greatest of all rounds, disturbed ones too, because a limit must hold in each', () => {
+  const last = { ...measurement('millrace', 4, 9), othersShare: 0.9 };
+  expect(summarise([...measurements, last])[1]?.peakRssBytes).toBe(4 * 1024 * 1024);
 });
 
 test('without a native measurement there is no ratio', () => {

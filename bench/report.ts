@@ -12,6 +12,8 @@ export interface Summary {
   readonly scenario: Scenario;
   readonly contender: Contender;
   readonly rounds: number;
+  /** Rounds in which others left the machine alone. Unless there are none, times are theirs alone. */
+  readonly quietRounds: number;
   readonly units: number;
   readonly seconds: number;
   readonly leastSeconds: number;
@@ -24,8 +26,6 @@ export interface Summary {
   readonly processCpuSeconds: number | null;
   readonly sourceCpuSeconds: number | null;
   readonly destinationCpuSeconds: number | null;
-  /** The greatest of all rounds: shows whether the machine was quiet. */
-  readonly othersCpuSeconds: number | null;
   readonly lagP50Ms: number | null;
   readonly lagP99Ms: number | null;
   readonly lagMaxMs: number | null;
@@ -58,7 +58,7 @@ export function renderTable(summaries: readonly Summary[]): string {
     fixed(summary.processCpuSeconds, 2),
     fixed(summary.sourceCpuSeconds, 2),
     fixed(summary.destinationCpuSeconds, 2),
-    fixed(summary.othersCpuSeconds, 1),
+    `${summary.quietRounds} of ${summary.rounds}`,
     summary.lagP50Ms === null ? '' : `${fixed(summary.lagP50Ms, 1)} / ${fixed(summary.lagP99Ms, 1)} / ${fixed(summary.lagMaxMs, 1)}`,
     fixed(summary.ratePerSecond, 0),
   ]);
@@ -101,34 +101,49 @@ const HEADINGS = [
   'CPU process',
   'CPU source',
   'CPU destination',
-  'CPU others',
+  'quiet rounds',
   'lag ms p50 / p99 / max',
   'tx/s',
 ];
 
+/** Above this share of the machine, others have disturbed a measurement. */
+const DISTURBED_SHARE = 0.1;
+
 function summariseRounds(rounds: readonly Measurement[], native: readonly Measurement[]): Summary {
   const first = must(rounds[0], 'round');
-  const seconds = rounds.map((entry) => entry.seconds);
+  const quiet = quietOnes(rounds);
+  const seconds = quiet.map((entry) => entry.seconds);
+  const nativeSeconds = quietOnes(native).map((entry) => entry.seconds);
   return {
     scenario: first.scenario,
     contender: first.contender,
     rounds: rounds.length,
+    quietRounds: rounds.filter(isQuiet).length,
     units: first.units,
     seconds: median(seconds),
     leastSeconds: minimum(seconds),
     mostSeconds: maximum(seconds),
-    wholeSeconds: over(rounds, median, (entry) => entry.wholeSeconds),
-    timesNative: native.length === 0 || first.scenario === 'lag' ? null : median(native.map((entry) => entry.seconds)) / median(seconds),
+    wholeSeconds: over(quiet, median, (entry) => entry.wholeSeconds),
+    timesNative: nativeSeconds.length === 0 || first.scenario === 'lag' ? null : median(nativeSeconds) / median(seconds),
     peakRssBytes: over(rounds, maximum, (entry) => entry.process?.peakRssBytes ?? null),
-    processCpuSeconds: over(rounds, median, (entry) => entry.process?.cpuSeconds ?? null),
-    sourceCpuSeconds: over(rounds, median, (entry) => entry.processors?.sourceCpuSeconds ?? null),
-    destinationCpuSeconds: over(rounds, median, (entry) => entry.processors?.destinationCpuSeconds ?? null),
-    othersCpuSeconds: over(rounds, maximum, (entry) => entry.processors?.othersCpuSeconds ?? null),
-    lagP50Ms: over(rounds, median, (entry) => entry.lag?.p50Ms ?? null),
-    lagP99Ms: over(rounds, median, (entry) => entry.lag?.p99Ms ?? null),
-    lagMaxMs: over(rounds, maximum, (entry) => entry.lag?.maxMs ?? null),
-    ratePerSecond: over(rounds, minimum, (entry) => entry.lag?.ratePerSecond ?? null),
+    processCpuSeconds: over(quiet, median, (entry) => entry.process?.cpuSeconds ?? null),
+    sourceCpuSeconds: over(quiet, median, (entry) => entry.processors?.sourceCpuSeconds ?? null),
+    destinationCpuSeconds: over(quiet, median, (entry) => entry.processors?.destinationCpuSeconds ?? null),
+    lagP50Ms: over(quiet, median, (entry) => entry.lag?.p50Ms ?? null),
+    lagP99Ms: over(quiet, median, (entry) => entry.lag?.p99Ms ?? null),
+    lagMaxMs: over(quiet, maximum, (entry) => entry.lag?.maxMs ?? null),
+    ratePerSecond: over(quiet, minimum, (entry) => entry.lag?.ratePerSecond ?? null),
   };
+}
+
+function isQuiet(entry: Measurement): boolean {
+  return entry.othersShare === null || entry.othersShare <= DISTURBED_SHARE;
+}
+
+/** The quiet rounds, or all of them when none was quiet. */
+function quietOnes(rounds: readonly Measurement[]): readonly Measurement[] {
+  const quiet = rounds.filter(isQuiet);
+  return quiet.length > 0 ? quiet : rounds;
 }
 
 /** `statistic` over what is known in all rounds; null when nothing is. */
