@@ -5,9 +5,10 @@ import type { ErrorName } from '../model/error-catalogue.ts';
 
 /** The error of a failed connection attempt, with host, port, user and database named and the password never. */
 export function connectError(error: unknown, settings: ConnectionSettings, side: 'source' | 'destination'): MillraceError {
-  const code = (error as { code?: unknown }).code;
+  const { code, severity } = error as { code?: unknown; severity?: unknown };
   const message = error instanceof Error ? error.message : String(error);
-  const sqlstate = typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
+  // Node's own errors have codes like SQLSTATEs too (EPIPE), but no severity.
+  const sqlstate = typeof code === 'string' && typeof severity === 'string' ? code : undefined;
   const where = `${settings.host}:${settings.port}, database ${settings.database}, user ${settings.user}`;
   return new MillraceError(nameOf(sqlstate, message), { cause: `${side} (${where}): ${message}`, sqlstate, side }, error);
 }

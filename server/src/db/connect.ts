@@ -42,6 +42,7 @@ export async function connect(settings: ConnectionSettings, purpose: SessionPurp
   client.on('error', () => {});
   try {
     await client.connect();
+    await client.query(PIN_WHERE_KNOWN);
   } catch (error) {
     client.connection.stream.destroy();
     throw connectError(error, settings, purpose.side);
@@ -49,19 +50,31 @@ export async function connect(settings: ConnectionSettings, purpose: SessionPurp
   return new PgSession(client, purpose.side);
 }
 
+/**
+ * Settings that older servers don't know, and one that may only be raised: with `synchronous_commit = off` a crash of the server takes
+ * back commits that it has confirmed, while `local` and above are the administrator's choice.
+ */
+const PIN_WHERE_KNOWN = `
+  SELECT pg_catalog.set_config(name, CASE name WHEN 'synchronous_commit' THEN 'on' ELSE '0' END, false)
+  FROM pg_catalog.pg_settings
+  WHERE name IN ('idle_session_timeout', 'transaction_timeout') AND setting <> '0' OR name = 'synchronous_commit' AND setting = 'off'`;
+
 const KEEPALIVE_IDLE_MS = 10_000;
 
 /**
- * Settings that decide how values are printed and how names resolve. Role and database defaults are not to be trusted:
+ * Settings that decide how values are read and printed and how names resolve. Role and database defaults are not to be trusted:
  * a different DateStyle at the source would change the text of every date.
  */
 export const PINNED_SETTINGS: Readonly<Record<string, string>> = {
   search_path: '',
   timezone: 'UTC',
-  datestyle: 'ISO',
+  datestyle: 'ISO, MDY',
   intervalstyle: 'postgres',
   extra_float_digits: '3',
   bytea_output: 'hex',
+  array_nulls: 'on',
+  quote_all_identifiers: 'off',
+  transform_null_equals: 'off',
   xmloption: 'content',
   row_security: 'off',
   standard_conforming_strings: 'on',
@@ -86,16 +99,16 @@ function startupOptions(purpose: SessionPurpose): string {
     .join(' ');
 }
 
-/** Backslash protects a space or a backslash inside `options`. Source: manual, "34.1.2. Parameter Key Words". */
+/** Backslash protects white space or a backslash inside `options`. Source: manual, "34.1.2. Parameter Key Words". */
 function escapeOption(value: string): string {
-  return value.replaceAll(/[\\ ]/g, (char) => `\\${char}`);
+  return value.replaceAll(/[\\\s]/g, (char) => `\\${char}`);
 }
 
 function keepText(value: string): string {
   return value;
 }
 
-function tlsOptions(ssl: SslSettings): pg.ClientConfig["ssl"] {
+function tlsOptions(ssl: SslSettings): pg.ClientConfig['ssl'] {
   if (ssl.mode === 'disable') return false;
   const verify = ssl.mode === 'verify-ca' || ssl.mode === 'verify-full';
   return {

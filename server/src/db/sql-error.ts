@@ -1,10 +1,13 @@
 // Turns an error of the server or the driver into ours, by SQLSTATE; the one place that looks at driver errors of running sessions.
 import { MillraceError } from '../model/error.ts';
 import type { ErrorName } from '../model/error-catalogue.ts';
+import { SqlState, sqlStateClass } from '../pg/sqlstate.ts';
 
 /** The fields of a server's ErrorResponse that we use. Source: manual, "54.8. Error and Notice Message Fields". */
 export interface ServerErrorFields {
-  readonly code?: string | undefined;
+  readonly code: string;
+  /** `ERROR`, `FATAL`, …; translated when the driver read the message. */
+  readonly severity: string;
   readonly message: string;
   readonly detail?: string | undefined;
   readonly hint?: string | undefined;
@@ -15,36 +18,63 @@ export interface ServerErrorFields {
   readonly constraint?: string | undefined;
 }
 
-/** A server's error as ours; keeps the SQLSTATE, and never copies DETAIL (it quotes row values). */
+/**
+ * A server's error as ours; keeps the SQLSTATE, and never copies DETAIL or a refused value: they are users' data. What ends the session
+ * is `connection_lost`, whatever its SQLSTATE: nothing more can be asked of it.
+ */
 export function sqlError(error: unknown, side: 'source' | 'destination'): MillraceError {
   if (error instanceof MillraceError) return error;
   const fields = error as Partial<ServerErrorFields>;
   const message = typeof fields.message === 'string' ? fields.message : String(error);
-  if (typeof fields.code === 'string' && SQLSTATE.test(fields.code)) {
-    const name = nameOf(fields.code);
-    return new MillraceError(name, { cause: `${side}: ${message}`, sqlstate: fields.code, side, ...(fields.hint ? { fix: fields.hint } : {}) }, error);
+  if (isServerError(fields)) {
+    const facts = { cause: `${side}: ${withoutValue(fields.code, message)}`, sqlstate: fields.code, side };
+    return new MillraceError(nameOf(fields, side), { ...facts, ...(fields.hint ? { fix: fields.hint } : {}) }, error);
   }
   return new MillraceError('connection_lost', { cause: `${side}: ${message}`, side }, error);
 }
 
-const SQLSTATE = /^[0-9A-Z]{5}$/;
+/** Node's own errors have five-letter codes too (`EPIPE`), but no severity. */
+function isServerError(fields: Partial<ServerErrorFields>): fields is ServerErrorFields {
+  return typeof fields.code === 'string' && typeof fields.severity === 'string';
+}
 
-function nameOf(sqlstate: string): ErrorName {
-  switch (sqlstate) {
-    case '53100':
-      return 'destination_out_of_space';
-    case '53300':
-    case '57P01':
-    case '57P02':
-    case '57P03':
-      return 'connection_lost';
-    case '55P03':
-      return 'destination_blocked';
-    case '25006':
-      return 'destination_read_only';
-    case '28P01':
-      return 'authentication_failed';
+function nameOf(fields: ServerErrorFields, side: 'source' | 'destination'): ErrorName {
+  const { code } = fields;
+  if (endsSession(fields)) return 'connection_lost';
+  if (code === SqlState.lockNotAvailable) return side === 'source' ? 'source_blocked' : 'destination_blocked';
+  if (code === SqlState.invalidPassword) return 'authentication_failed';
+  if (side === 'destination' && code === SqlState.diskFull) return 'destination_out_of_space';
+  if (side === 'destination' && code === SqlState.readOnlyTransaction) return 'destination_read_only';
+  return 'unexpected';
+}
+
+/** The severity decides, since a trigger may pass on any SQLSTATE of a third server; the driver reports it translated, then the code does. */
+function endsSession({ code, severity }: ServerErrorFields): boolean {
+  switch (severity) {
+    case 'FATAL':
+    case 'PANIC':
+      return true;
+    case 'ERROR':
+      return false;
     default:
-      return sqlstate.startsWith('08') ? 'connection_lost' : 'unexpected';
+      return ENDS_SESSION.has(code);
   }
+}
+
+const ENDS_SESSION: ReadonlySet<string> = new Set([
+  SqlState.adminShutdown,
+  SqlState.crashShutdown,
+  SqlState.cannotConnectNow,
+  SqlState.databaseDropped,
+  SqlState.idleSessionTimeout,
+  SqlState.idleInTransactionTimeout,
+  SqlState.tooManyConnections,
+  '25P04', // transaction_timeout
+]);
+
+const DATA_EXCEPTION = '22';
+
+/** Data exceptions quote the value that they refuse. */
+function withoutValue(code: string, message: string): string {
+  return sqlStateClass(code) === DATA_EXCEPTION ? message.replace(/"[^]*"/, '"…"') : message;
 }

@@ -4,8 +4,16 @@ import type { Socket } from 'node:net';
 import { MillraceError } from '../model/error.ts';
 import { type OnMessage, MessageFramer } from '../pg/wire/frame.ts';
 import {
-  BackendType, commandTagRows, copyDoneMessage, copyFailMessage, queryMessage, readCommandTag, readDataRow, readServerMessage,
-  terminateMessage, writeCopyDataHeader,
+  BackendType,
+  commandTagRows,
+  copyDoneMessage,
+  copyFailMessage,
+  queryMessage,
+  readCommandTag,
+  readDataRow,
+  readServerMessage,
+  terminateMessage,
+  writeCopyDataHeader,
 } from '../pg/wire/messages.ts';
 import type { PgSession, Row } from './session.ts';
 import { sqlError } from './sql-error.ts';
@@ -148,7 +156,9 @@ export class WireSession {
     } catch (error) {
       const cause = error instanceof Error ? error.message : String(error);
       this.#fail(
-        error instanceof MillraceError ? error : new MillraceError('protocol_violation', { cause: `${this.side}: ${cause}`, side: this.side }, error),
+        error instanceof MillraceError
+          ? error
+          : new MillraceError('protocol_violation', { cause: `${this.side}: ${cause}`, side: this.side }, error),
       );
       this.#socket.destroy();
     }
@@ -220,8 +230,9 @@ export class WireSession {
       }
       case BackendType.errorResponse: {
         const error = sqlError(readServerMessage(bytes, start, end), this.side);
-        if (exchange) exchange.error ??= error;
-        else this.#fail(error);
+        // A server that ends the session says why before it closes: its words are what everybody who waits gets to hear.
+        if (exchange === undefined || error.errorName === 'connection_lost') this.#fail(error);
+        else exchange.error ??= error;
         return;
       }
       case BackendType.copyBothResponse:
@@ -248,10 +259,8 @@ export class WireSession {
 
   #fail(error: MillraceError): void {
     if (this.#broken) return;
-    const said = this.#pending[0]?.error;
-    // A server that shuts down says why before it closes: keep its words.
-    this.#broken = said ?? error;
-    for (const exchange of this.#pending.splice(0)) exchange.reject(exchange.error ?? this.#broken);
+    this.#broken = error;
+    for (const exchange of this.#pending.splice(0)) exchange.reject(this.#broken);
     this.#socket.destroy();
   }
 }
