@@ -164,7 +164,7 @@ function sortOut(catalogue: Catalogue, filter: CatalogueFilter, role: string): P
     const { oid, schema, name, relkind } = relation;
     const size = { sizeBytes: sumSizes(relation, leaves), estimatedRows: sumEstimates(relation, leaves) };
     if (verdict === null) tables.push({ ...readTable(catalogue, relation, leaves), ...size });
-    else ineligible.push({ oid, schema, name, relkind, ...verdict, ...size });
+    else ineligible.push({ oid, schema, name, relkind, ...verdict, ...readIdentity(catalogue, relation), ...size });
   }
   return { tables, ineligible };
 }
@@ -181,12 +181,18 @@ function readTable(
     name,
     relkind: relation.relkind === 'p' ? 'p' : 'r',
     columns: catalogue.columnsOf(oid),
-    primaryKey: catalogue.primaryKeyOf(oid)?.columns.map((column) => column.name) ?? [],
-    replicaIdentity: readReplicaIdentity(relation.replicaIdentity),
+    ...readIdentity(catalogue, relation),
     identity: catalogue.identityOf(relation),
     leaves: relation.relkind === 'p' ? leaves.map((leaf) => readLeaf(leaf, catalogue.forest)) : [readLeaf(relation, catalogue.forest)],
     hasInheritanceChildren: hasChildren,
     owned,
+  };
+}
+
+function readIdentity(catalogue: Catalogue, relation: Relation): Pick<SourceTable, 'primaryKey' | 'replicaIdentity'> {
+  return {
+    primaryKey: catalogue.primaryKeyOf(relation.oid)?.columns.map((column) => column.name) ?? [],
+    replicaIdentity: readReplicaIdentity(relation.replicaIdentity),
   };
 }
 

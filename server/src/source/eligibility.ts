@@ -1,5 +1,5 @@
 // Decides which relations can be objects, and says of the others why not and what would change it.
-import { type IneligibleReason, objectLabel } from '../model/table.ts';
+import { type IneligibleReason, objectLabel, type ReplicaIdentity } from '../model/table.ts';
 import { type QualifiedName, quoteIdent, quoteName } from '../pg/ident.ts';
 
 /** A relation that can't be an object. */
@@ -12,6 +12,8 @@ export interface IneligibleRelation extends QualifiedName {
   readonly cause: string;
   /** What would make it eligible; empty where nothing would. */
   readonly fix: string;
+  readonly primaryKey: readonly string[];
+  readonly replicaIdentity: ReplicaIdentity;
   readonly sizeBytes: number;
   readonly estimatedRows: number;
 }

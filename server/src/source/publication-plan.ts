@@ -48,6 +48,14 @@ export interface WantedTables {
   readonly insertOnly: readonly SourceTable[];
 }
 
+/** Which publication each table belongs into: one that publishes updates only where updates can be matched. */
+export function wantedTables(tables: readonly SourceTable[]): WantedTables {
+  return {
+    full: tables.filter((table) => table.identity.kind !== 'none'),
+    insertOnly: tables.filter((table) => table.identity.kind === 'none'),
+  };
+}
+
 /** What to do. `statements` run in one transaction, so that a table that moves is never out of both. */
 export interface PublicationPlan {
   readonly statements: readonly string[];
