@@ -6,11 +6,14 @@ import type { Environment } from './config/environment.ts';
 import { loadFile } from './config/load.ts';
 import type { FileSettings } from './config/settings.ts';
 import { createLog } from './log.ts';
+import { checkFile } from './operations/check.ts';
+import { discoverSource } from './operations/discover.ts';
 import { changeObjects } from './operations/change-objects.ts';
 import { dropPipeline } from './operations/drop.ts';
 import { runFile } from './operations/run.ts';
 import { listObjects, readStatus } from './operations/status.ts';
-import { findDestination, findPipeline, findSource, selectPipelines } from './selection.ts';
+import { verifyPipeline } from './operations/verify.ts';
+import { findPipeline, findSource, selectPipelines } from './selection.ts';
 
 /** The operations for one command. Each reads the file anew. */
 export function createOperations(environment: Environment, settings: OperationsSettings): Operations {
@@ -22,15 +25,10 @@ export function createOperations(environment: Environment, settings: OperationsS
       return runFile(options, { file: await load(options.file), log, onEvent, signal });
     },
     async check(options) {
-      const file = await load(options.file);
-      if (options.source !== null) findSource(file, options.source);
-      if (options.destination !== null) findDestination(file, options.destination);
-      if (options.pipeline !== null) findPipeline(file, options.pipeline);
-      return notThereYet('check');
+      return checkFile(await load(options.file), options);
     },
     async discover(options) {
-      findSource(await load(options.file), options.source);
-      return notThereYet('discover');
+      return discoverSource(findSource(await load(options.file), options.source));
     },
     async listObjects(options) {
       return listObjects(findPipeline(await load(options.file), options.pipeline));
@@ -38,9 +36,8 @@ export function createOperations(environment: Environment, settings: OperationsS
     async changeObjects(action, options, objects) {
       return changeObjects(findPipeline(await load(options.file), options.pipeline), action, objects);
     },
-    async verify(options) {
-      findPipeline(await load(options.file), options.pipeline);
-      return notThereYet('verify');
+    async verify(options, objects, signal) {
+      return verifyPipeline(findPipeline(await load(options.file), options.pipeline), objects, signal);
     },
     async status(options) {
       const chosen = selectPipelines(await load(options.file), options.pipeline === null ? [] : [options.pipeline]);

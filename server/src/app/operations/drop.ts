@@ -7,8 +7,9 @@ import { readStateVersion, removeStateIfEmpty } from '../../destination/state-in
 import { MillraceError } from '../../model/error.ts';
 import { dropPublications } from '../../source/publication.ts';
 import { dropSlot } from '../../source/slot.ts';
-import { replicationNames } from '../../source/slot-name.ts';
+import type { ReplicationNames } from '../../source/slot-name.ts';
 import type { PipelineSettings } from '../config/settings.ts';
+import { pipelineNames } from '../pipeline/names.ts';
 
 /**
  * Source first: a slot that nobody knows of any more would hold WAL for ever. When it fails half-way, running it again does the rest.
@@ -17,8 +18,7 @@ import type { PipelineSettings } from '../config/settings.ts';
 export async function dropPipeline(settings: PipelineSettings): Promise<DropReport> {
   const destination = await connect(settings.destination.connection, { applicationName: 'millrace drop', side: 'destination' });
   try {
-    const [row] = await destination.query('SELECT pg_catalog.current_database()');
-    const names = replicationNames(settings.name, `${settings.source.connection.database} ${row?.[0] ?? ''}`);
+    const names = await pipelineNames(settings, destination);
     const removed = await dropAtSource(settings, names);
     if ((await readStateVersion(destination)).kind !== 'installed') return { pipeline: settings.name, removed, kept_tables: [] };
     const known = await loadPipeline(destination, settings.name);
@@ -32,7 +32,7 @@ export async function dropPipeline(settings: PipelineSettings): Promise<DropRepo
   }
 }
 
-async function dropAtSource(settings: PipelineSettings, names: ReturnType<typeof replicationNames>): Promise<string[]> {
+async function dropAtSource(settings: PipelineSettings, names: ReplicationNames): Promise<string[]> {
   const removed: string[] = [];
   const source = await connect(settings.source.connection, { applicationName: 'millrace drop', side: 'source' });
   try {

@@ -15,9 +15,10 @@ import { waitForWriters } from '../../source/lock-wait.ts';
 import { ensurePublications, readPublications, refreshPublications } from '../../source/publication.ts';
 import { dropSlot, inspectSlot } from '../../source/slot.ts';
 import { createSlot } from '../../source/slot-create.ts';
-import { type ReplicationNames, replicationNames } from '../../source/slot-name.ts';
+import type { ReplicationNames } from '../../source/slot-name.ts';
 import { identifySystem, readTimelineHistory, type SystemIdentity } from '../../source/system.ts';
 import { resumptionOf, stateReason } from './live-objects.ts';
+import { pipelineNames } from './names.ts';
 import type { PipelineRun } from './pipeline-run.ts';
 import { type PipelinePlan, type PlannedObject, planPipeline } from './plan.ts';
 
@@ -67,7 +68,7 @@ async function prepareWith(context: PrepareContext, replication: PgSession): Pro
   const system = await identifySystem(replication);
   const known = await loadPipeline(destination, settings.name);
   const records = known === null ? [] : await loadObjects(destination, settings.name);
-  const names = replicationNames(settings.name, `${settings.source.connection.database} ${await destinationScope(destination)}`);
+  const names = await pipelineNames(settings, destination);
   const verdict = await judge(context, replication, { system, known, names });
   const startOver = verdict.kind === 'fresh' || (verdict.kind === 'lost' && isRestartOfAll(records) && verdict.errorName !== 'slot_in_use');
   if (verdict.kind === 'lost' && !startOver) throw await lost(verdict, context, known);
@@ -201,9 +202,4 @@ async function lost(verdict: Lost, context: PrepareContext, known: PipelineRecor
     await setPipelineState(context.destination, fence, { state: 'stopped', reason: stateReason(error), slotName: null, timeline: null });
   }
   return error;
-}
-
-async function destinationScope(destination: PgSession): Promise<string> {
-  const [row] = await destination.query('SELECT pg_catalog.current_database()');
-  return row?.[0] ?? '';
 }
