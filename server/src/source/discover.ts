@@ -43,8 +43,8 @@ export async function discover(session: PgSession, filter: CatalogueFilter): Pro
   return describeSnapshot(snapshot, types);
 }
 
-/** The rows of `discover` from what was read. Pure. */
-export function describeSnapshot(snapshot: CatalogueSnapshot, types: ReadonlyMap<number, SourceType>): readonly DiscoveredRelation[] {
+/** The rows of `discover` from what was read. */
+function describeSnapshot(snapshot: CatalogueSnapshot, types: ReadonlyMap<number, SourceType>): readonly DiscoveredRelation[] {
   const rules = { generatedBreaksFull: hasFeature(snapshot.version, 'publishGeneratedColumns') };
   const rows = [...snapshot.tables.map((table) => describeTable(table, types, rules)), ...snapshot.ineligible.map(describeIneligible)];
   return rows.sort((a, b) => compareText(a.schema, b.schema) || compareText(a.name, b.name));
