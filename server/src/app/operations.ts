@@ -1,10 +1,10 @@
 // Wires the command line's operations to the work: reads the file, picks what was named, and hands over.
 import type { Operations, OperationsSettings } from '../cli/operations.ts';
 import type { Log } from '../lib/log.ts';
-import { MillraceError } from '../model/error.ts';
 import type { Environment } from './config/environment.ts';
 import { loadFile } from './config/load.ts';
 import type { FileSettings } from './config/settings.ts';
+import { runDemo } from './demo/demo.ts';
 import { createLog } from './log.ts';
 import { checkFile } from './operations/check.ts';
 import { discoverSource } from './operations/discover.ts';
@@ -20,7 +20,7 @@ export function createOperations(environment: Environment, settings: OperationsS
   const log = createLog(settings.logLevel, settings.writeLog);
   const load = (path: string): Promise<FileSettings> => loadWithWarnings(path, environment, log);
   return {
-    demo: () => notThereYet('demo'),
+    demo: (options, onEvent, signal) => runDemo(options, { log, onEvent, signal }),
     async run(options, onEvent, signal) {
       return runFile(options, { file: await load(options.file), log, onEvent, signal });
     },
@@ -55,10 +55,4 @@ async function loadWithWarnings(path: string, environment: Environment, log: Log
     log.warn(`${path}:${warning.line}:${warning.column}: ${warning.message}`, warning.hint === null ? {} : { hint: warning.hint });
   }
   return file;
-}
-
-function notThereYet(command: string): Promise<never> {
-  return Promise.reject(
-    new MillraceError('usage', { cause: `millrace ${command} is not available in this version yet`, fix: 'Use a later version.' }),
-  );
 }
