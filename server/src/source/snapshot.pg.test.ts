@@ -119,8 +119,7 @@ describe('a snapshot of a table', () => {
     await database.query('CREATE TABLE public.t (id int8 PRIMARY KEY)');
     const snapshot = await open(database, await tableOf(database));
     const sleeper = await database.open();
-    const slept = sleeper.query('SELECT pg_catalog.pg_sleep(60)');
-    const outcome = expect(slept).rejects.toMatchObject({ facts: { sqlstate: '57014' } });
+    const slept = sleeper.query('SELECT pg_catalog.pg_sleep(60)').catch((error: unknown) => error);
     await waitFor('the sleep to begin', async () => {
       const rows = await database.query("SELECT wait_event FROM pg_catalog.pg_stat_activity WHERE pid = $1 AND wait_event = 'PgSleep'", [
         sleeper.backendPid,
@@ -128,7 +127,7 @@ describe('a snapshot of a table', () => {
       return rows.length > 0;
     });
     await snapshot.cancel([sleeper.backendPid]);
-    await outcome;
+    expect(await slept).toMatchObject({ facts: { sqlstate: '57014' } });
     await snapshot.close();
   });
 });

@@ -364,18 +364,21 @@ describe('DDL of the application', () => {
       "INSERT INTO public.t SELECT i, 'x' FROM pg_catalog.generate_series(1, 200000) AS i; INSERT INTO public.t VALUES (-1, 'y')",
     );
     const application = await source.open();
-    let rewritten: Promise<unknown> | null = null;
+    const rewritten: Promise<unknown>[] = [];
     // The one reader has joined the snapshot and reads the large partition; the small one, which it has not touched, is rewritten.
     const onProgress = (progress: CopyProgress): void => {
-      if (progress.piecesDone !== 1 || rewritten !== null) return;
-      rewritten = source
-        .query(`SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
-          WHERE application_name LIKE '%copy snapshot' AND datname = pg_catalog.current_database()`)
-        .then(() => application.query('ALTER TABLE public.small ALTER COLUMN v SET NOT NULL; VACUUM FULL public.small').catch(() => {}));
+      if (progress.piecesDone !== 1 || rewritten.length > 0) return;
+      rewritten.push(
+        source
+          .query(`SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+            WHERE application_name LIKE '%copy snapshot' AND datname = pg_catalog.current_database()`)
+          .then(() => application.query('VACUUM FULL public.small')),
+      );
     };
     const load = attemptLoad({ servers, table: T, workers: 1, tuning: { chunkBytes: 50_000 }, hooks: { onProgress } });
     await expect(load).rejects.toMatchObject({ facts: { side: 'source', object: 'public.t' } });
-    await rewritten;
+    await Promise.all(rewritten);
+    expect(rewritten).toHaveLength(1);
     await attemptLoad({ servers, table: T });
     expect(await textDigest(destination, T)).toBe(await textDigest(source, T));
   });
@@ -406,7 +409,7 @@ const MANY_TYPES = `
      '01:02:03.000001+14:59', '4713-01-01 00:00:00 BC', '294276-12-31 23:59:59.999999+00', '-1 mons +2 days -00:00:00.000001',
      '00000000-0000-0000-0000-000000000000', '{"a" : 1,  "a":2}', '{"b": [1.10, null, "é"]}', '<a>ä</a>', '::1/64', '10.0.0.0/8', '08:00:2b:01:02:03',
      B'10101', B'', '(1e-300,-0)', '((1,2),(3,4))', '-92233720368547758.08', 'a:1A b:2', 'a & !b', 'empty', '[1.10,)', '[0:1]={7,NULL}',
-     '{"",NULL,"NULL","a,b"}', '{{1.0,2.00},{3.000,NaN}}', 'a@b', '16/B374D848', 4294967295, E'\\\\200', 'näme'),
+     '{"",NULL,"NULL","a,b"}', '{{1.0,2.00},{3.000,NaN}}', 'a@b', '16/B374D848', 4294967295, 'z', 'näme'),
     (2, NULL, NULL, 'Infinity', '5e-324', '1e-130', NULL, NULL, NULL, NULL, '', '', '-infinity', NULL, NULL, 'infinity', '-infinity', NULL, NULL, 'null', 'null',
      '', NULL, NULL, NULL, NULL, B'1', NULL, NULL, NULL, '', NULL, '(,)', NULL, '{}', '{}', '{}', NULL, NULL, 0, '', '')`;
 
