@@ -95,11 +95,12 @@ export function upsertStagedRows(target: ApplyTarget): string {
 
 /**
  * Deletes as many rows equal to each staged row as it is staged. Equal means the same bytes (`*=`, record_image_eq), because types such
- * as json and point have no equality, and 1.0 is not 1.00. Source: manual, "9.25.6. Composite Type Comparison".
+ * as json and point have no equality, and 1.0 is not 1.00. The casts to `record` make it one comparison of two rows: between two bare
+ * ROW(…) it would be written out column by column, with operators that do not exist. Source: manual, "9.25.6. Composite Type Comparison".
  */
 export function deleteStagedRowsOnce(target: ApplyTarget): string {
-  const targetRow = `ROW(${target.columns.map((name) => `t.${quoteIdent(name)}`).join(', ')})`;
-  const stagedRow = `ROW(${target.columns.map((_, i) => `s.c${i}`).join(', ')})`;
+  const targetRow = `ROW(${target.columns.map((name) => `t.${quoteIdent(name)}`).join(', ')})::pg_catalog.record`;
+  const stagedRow = `ROW(${target.columns.map((_, i) => `s.c${i}`).join(', ')})::pg_catalog.record`;
   return `DELETE FROM ${quoteName(target.table)} AS d WHERE d.ctid = ANY (ARRAY(
     SELECT found.ctid FROM (
       SELECT t.ctid, pg_catalog.row_number() OVER (PARTITION BY wanted.example ORDER BY t.ctid) AS nth, wanted.copies

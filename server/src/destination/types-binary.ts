@@ -7,7 +7,7 @@ import type { DestinationTypes } from './types-existing.ts';
 /**
  * Whether every column can travel in binary form. False as soon as one type, at any depth,
  * - is kept as text at the destination (its binary form is an OID),
- * - lacks a send or receive function at either side, or
+ * - lacks a send or receive function at either side, or can't receive all that it sends, or
  * - stands inside an array or a composite with an OID that is not the same on every server: `array_send` and `record_send` write
  *   the element's or attribute's OID, and the receiver compares it. (Enums alone are sent as labels, ranges as their bounds.)
  */
@@ -33,9 +33,15 @@ export function binarySafe(
 /** OIDs below this are fixed in PostgreSQL's source. Source: `FirstGenbkiObjectId` in `access/transam.h`. */
 const FIRST_UNPINNED_OID = 10_000;
 
+/**
+ * Built-in types whose receive function refuses what the send function wrote for the empty value: `int2vector_recv` and `oidvectorrecv`
+ * want one dimension where an empty array has none, `tsqueryrecv` wants an operand.
+ */
+const EMPTY_NOT_RECEIVED: ReadonlySet<string> = new Set(['int2vector', 'oidvector', 'tsquery']);
+
 function ownFormSafe(type: SourceType, destination: DestinationTypes): boolean {
   if (type.kind === 'pseudo') return false;
-  if (type.schema === 'pg_catalog' && TEXT_TYPES.has(type.name)) return false;
+  if (type.schema === 'pg_catalog' && (TEXT_TYPES.has(type.name) || EMPTY_NOT_RECEIVED.has(type.name))) return false;
   if (type.kind !== 'base') return true;
   if (!type.hasBinary) return false;
   if (type.extension !== null) return destination.extensions.get(nameKey({ schema: type.extension, name: type.name }))?.hasBinary === true;
