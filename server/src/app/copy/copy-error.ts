@@ -8,7 +8,8 @@ import { SqlState, sqlStateClass } from '../../pg/sqlstate.ts';
 /** The error of a load of `source`; an error that is about more than this object keeps its name. */
 export function copyError(error: unknown, source: QualifiedName): unknown {
   if (!(error instanceof MillraceError)) return error;
-  const facts = { ...error.facts, object: error.facts.object ?? objectLabel(source) };
+  // A partition's name would mean nothing: the object is the table as a whole.
+  const facts = { ...error.facts, object: objectLabel(source) };
   return new MillraceError(nameOf(error), facts, error);
 }
 

@@ -183,8 +183,10 @@ describe('values', () => {
     test(`of every kind arrive byte for byte in ${format} form`, async () => {
       const { source, destination, servers } = await pair();
       await source.query(MANY_TYPES);
+      // The server can't read its own binary form of an empty tsquery.
+      if (format === 'binary') await source.query('ALTER TABLE public.t DROP COLUMN tsq');
       const { destination: planned } = await attemptLoad({ servers, table: T, asText: format === 'text' });
-      expect(planned.binarySafe).toBe(true);
+      expect(planned.binarySafe).toBe(format === 'binary');
       const rows = { table: T, columns: planned.columns.map((column) => column.name), orderBy: 'id' };
       expect(await binaryDigest(destination, rows)).toBe(await binaryDigest(source, rows));
     });
@@ -411,7 +413,7 @@ const MANY_TYPES = `
      B'10101', B'', '(1e-300,-0)', '((1,2),(3,4))', '-92233720368547758.08', 'a:1A b:2', 'a & !b', 'empty', '[1.10,)', '[0:1]={7,NULL}',
      '{"",NULL,"NULL","a,b"}', '{{1.0,2.00},{3.000,NaN}}', 'a@b', '16/B374D848', 4294967295, 'z', 'näme'),
     (2, NULL, NULL, 'Infinity', '5e-324', '1e-130', NULL, NULL, NULL, NULL, '', '', '-infinity', NULL, NULL, 'infinity', '-infinity', NULL, NULL, 'null', 'null',
-     '', NULL, NULL, NULL, NULL, B'1', NULL, NULL, NULL, '', NULL, '(,)', NULL, '{}', '{}', '{}', NULL, NULL, 0, '', '')`;
+     '', NULL, NULL, NULL, NULL, B'1', NULL, NULL, NULL, '', '', '(,)', NULL, '{}', '{}', '{}', NULL, NULL, 0, '', '')`;
 
 /** Inserts, updates, deletes and key changes until the signal; resolves to the number of statements. */
 async function write(database: TestDatabase, seed: number, signal: AbortSignal): Promise<number> {
