@@ -38,13 +38,14 @@ export class WireSession {
   readonly side: 'source' | 'destination';
   readonly #session: PgSession;
   readonly #socket: Socket;
-  readonly #framer = new MessageFramer();
+  readonly #framer: Pick<MessageFramer, 'push'>;
   readonly #pending: Exchange[] = [];
   #broken: MillraceError | null = null;
 
-  /** Takes the socket of an idle session over for good; `session` must not be queried any more. */
-  constructor(session: PgSession) {
+  /** Takes the socket of an idle session over for good; `session` must not be queried any more. `framer` may keep COPY data for itself. */
+  constructor(session: PgSession, framer: Pick<MessageFramer, 'push'> = new MessageFramer()) {
     this.#session = session;
+    this.#framer = framer;
     this.side = session.side;
     this.#socket = session.socket as Socket;
     this.#socket.removeAllListeners('data');

@@ -22,7 +22,7 @@ export interface LoadPiece {
 
 /** Where a piece's bytes go. */
 export interface LoadSink {
-  /** Sends bytes that are whole CopyData messages already. */
+  /** Sends bytes of CopyData messages, headers included; only all of them together need to be whole. */
   writeMessages(messages: Uint8Array): void;
   /** Bytes that wait in this process for the socket. */
   readonly queuedBytes: number;
@@ -48,7 +48,7 @@ export class LoadWriter {
     const steps: Promise<unknown>[] = [this.#wire.query('BEGIN')];
     if (landing.kind === 'upsert') steps.push(this.#wire.query(createStage(target)));
     const refused = new AbortController();
-    const copy = this.#wire.copyIn(copyIn(into, piece.format), (sink) => piece.feed(this.#sinkOf(sink), refused.signal));
+    const copy = this.#wire.copyIn(copyIn(into, piece.format), (sink) => this.#feed(piece, sink, refused.signal));
     copy.result.catch((error: unknown) => refused.abort(error));
     // All settle before anything is thrown; the first to fail is the cause, the others only follow from it.
     const all = Promise.all([copy.result, copy.sent, ...steps]);
@@ -65,6 +65,16 @@ export class LoadWriter {
 
   destroy(): void {
     this.#wire.destroy();
+  }
+
+  async #feed(piece: LoadPiece, sink: CopySink, refused: AbortSignal): Promise<void> {
+    try {
+      await piece.feed(this.#sinkOf(sink), refused);
+    } catch (error) {
+      // The data may have ended inside a message: whatever we sent now, the server would take for the rest of that.
+      this.#wire.destroy();
+      throw error;
+    }
   }
 
   async #commit(record: string): Promise<void> {

@@ -1,8 +1,10 @@
 // One session that reads pieces of tables, all in the snapshot of another session, and hands their bytes on unread.
 import type { PgSession } from '../db/session.ts';
-import { type OnCopyData, WireSession } from '../db/wire-session.ts';
+import { WireSession } from '../db/wire-session.ts';
 import { MillraceError } from '../model/error.ts';
 import { objectLabel } from '../model/table.ts';
+import { ProtocolError } from '../pg/protocol-error.ts';
+import { type OnCopyBytes, RelayFramer } from '../pg/wire/relay-frame.ts';
 import { beginInSnapshot, type CopyQuery, copyOut, identityOf } from './copy.sql.ts';
 import { guardCopySession } from './snapshot.ts';
 
@@ -19,15 +21,16 @@ export const COPY_READER_SETTINGS: Readonly<Record<string, string>> = {
 /** Reads for one load after another; between `begin` and `end` it is inside the load's snapshot. */
 export class CopyReader {
   readonly #wire: WireSession;
+  #onBytes: OnCopyBytes = nobodyListens;
 
   /** Takes the session over for good. */
   static async open(session: PgSession): Promise<CopyReader> {
     await guardCopySession(session);
-    return new CopyReader(new WireSession(session));
+    return new CopyReader(session);
   }
 
-  private constructor(wire: WireSession) {
-    this.#wire = wire;
+  private constructor(session: PgSession) {
+    this.#wire = new WireSession(session, new RelayFramer((bytes, start, end) => this.#onBytes(bytes, start, end)));
   }
 
   get backendPid(): number {
@@ -39,16 +42,18 @@ export class CopyReader {
   }
 
   /**
-   * Reads a piece; `onData` gets whole CopyData messages as they came. Resolves to the number of rows when the last byte was handed on.
+   * Reads a piece; `onBytes` gets the bytes of CopyData messages as they come, cut anywhere. Resolves to the number of rows when the last byte was handed on.
    * Throws `object_vanished` when the name turns out to lead to another relation (its schema can be renamed under our lock), and
    * `copy_interrupted` when it was rewritten: what was handed on must be thrown away then.
    */
-  async read(query: CopyQuery, onData: OnCopyData): Promise<number> {
-    const copied = this.#wire.copyOut(copyOut(query), onData);
+  async read(query: CopyQuery, onBytes: OnCopyBytes): Promise<number> {
+    this.#onBytes = onBytes;
+    const copied = this.#wire.query(copyOut(query));
     const named = this.#wire.query(identityOf(query.leaf));
     // Both fail together when the connection is lost; the second must not count as unhandled.
     named.catch(() => {});
     const { count } = await copied;
+    this.#onBytes = nobodyListens;
     const [row] = (await named).rows;
     if (Number(row?.[0] ?? 0) !== query.leaf.oid) throw failure('object_vanished', query, 'replaced by another relation');
     if (Number(row?.[1] ?? 0) !== query.leaf.relfilenode) throw failure('copy_interrupted', query, 'rewritten');
@@ -75,6 +80,10 @@ export class CopyReader {
   destroy(): void {
     this.#wire.destroy();
   }
+}
+
+function nobodyListens(): void {
+  throw new ProtocolError('COPY data came that nobody asked for', 0);
 }
 
 function failure(name: 'object_vanished' | 'copy_interrupted', query: CopyQuery, what: string): MillraceError {
