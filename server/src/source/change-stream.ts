@@ -27,6 +27,7 @@ export class ChangeStream {
   readonly #watch: NodeJS.Timeout;
   #paused = false;
   #heardAtMs = performance.now();
+  #toldAtMs = performance.now();
   #position: { received: Lsn; durable: Lsn };
 
   constructor(wire: WireSession, ended: Promise<unknown>, from: Lsn) {
@@ -52,6 +53,7 @@ export class ChangeStream {
 
   status(received: Lsn, durable: Lsn, replyRequested: boolean): void {
     this.#position = { received, durable };
+    this.#toldAtMs = performance.now();
     const clockMicros = postgresMicros(Date.now());
     this.#wire.writeRaw(standbyStatusMessage({ received, flushed: durable, applied: durable, clockMicros, replyRequested }));
   }
@@ -66,8 +68,12 @@ export class ChangeStream {
     await this.#wire.close();
   }
 
-  /** A half-open connection says nothing, for ever: ask, and give up when there is no answer. */
+  /**
+   * The server must hear from us even while the destination keeps the apply loop waiting; its own requests are not read then.
+   * A half-open connection says nothing, for ever: ask, and give up when there is no answer.
+   */
   #checkSilence(): void {
+    if (performance.now() - this.#toldAtMs > WATCH_INTERVAL_MS) this.status(this.#position.received, this.#position.durable, false);
     if (this.#paused) return;
     const silentMs = performance.now() - this.#heardAtMs;
     if (silentMs > SILENCE_LIMIT_MS) this.#wire.destroy();
