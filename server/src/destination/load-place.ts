@@ -35,7 +35,7 @@ export type LoadPlace =
 /** The place of a load into `target`. */
 export function loadPlace(mode: 'first' | 'reload', target: LoadTable): LoadPlace {
   if (mode === 'first') return { kind: 'direct', target };
-  return { kind: 'beside', target, side: { schema: STATE_SCHEMA, name: ownName(target.table, 'load') } };
+  return { kind: 'beside', target, side: sideTable(target.table) };
 }
 
 /** The table that pieces are copied into. */
@@ -107,6 +107,11 @@ export async function swapIn(session: PgSession, place: LoadPlace & { readonly k
   await session.query(dropSideTable(side), []);
 }
 
+/** Removes what a reload of `table` that was given up for good has left; nothing where there is none. */
+export async function discardSideTable(session: PgSession, table: QualifiedName): Promise<void> {
+  await session.query(dropSideTable(sideTable(table)), []);
+}
+
 /** Runs `work`, which builds indexes, with the memory that this takes to be quick. */
 export async function withBuildMemory<T>(session: PgSession, work: () => Promise<T>): Promise<T> {
   await session.query(RAISE_BUILD_MEMORY);
@@ -118,6 +123,10 @@ export async function withBuildMemory<T>(session: PgSession, work: () => Promise
 /** Tells the planner what came. Only a help: that it fails is no reason to load again. */
 export async function analyzeLoaded(session: PgSession, table: QualifiedName): Promise<void> {
   await session.query(analyze(table), []).catch(() => {});
+}
+
+function sideTable(table: QualifiedName): QualifiedName {
+  return { schema: STATE_SCHEMA, name: ownName(table, 'load') };
 }
 
 async function tableBytes(session: PgSession, table: QualifiedName): Promise<number | null> {

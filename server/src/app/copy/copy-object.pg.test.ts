@@ -4,6 +4,7 @@ import { attemptLoad, PIPELINE } from '../../../test/copy/copy-rig.ts';
 import type { TestDatabase } from '../../../test/pg/test-database.ts';
 import { usePostgres } from '../../../test/pg/use-postgres.ts';
 import { waitFor } from '../../../test/pg/wait-for.ts';
+import { discardSideTable } from '../../destination/load-place.ts';
 import type { CopyProgress } from './copy-object.ts';
 import type { CopyServers } from './sessions.ts';
 
@@ -238,6 +239,37 @@ describe('a reload', () => {
     expect(await textDigest(destination, T)).toBe(await textDigest(source, T));
     expect(await destination.query("SELECT 'public.t'::regclass::oid")).toEqual(oid);
     expect(await sideTables(destination)).toEqual([]);
+  });
+
+  test('that is given up leaves nothing, once it is told to', async () => {
+    const { source, destination, servers } = await pair();
+    await fill(source, 1_000);
+    await attemptLoad({ servers, table: T });
+    const giveUp = (): Promise<void> => Promise.reject(new Error('given up'));
+    await expect(attemptLoad({ servers, table: T, mode: 'reload', hooks: { finish: giveUp } })).rejects.toThrow('given up');
+    expect(await sideTables(destination)).toHaveLength(1);
+    const session = await destination.open();
+    await discardSideTable(session, T);
+    await discardSideTable(session, T);
+    expect(await sideTables(destination)).toEqual([]);
+  });
+
+  test('whose server crashed in between begins anew: its side table is empty then', async () => {
+    const { cluster, server } = await pg.ownCluster({ side: 'destination' });
+    const source = await pg.source.createDatabase();
+    const destination = await cluster.createDatabase();
+    const servers = { source: source.settings(), destination: destination.settings(), applicationName: 'millrace test' };
+    await fill(source, 20_000);
+    await attemptLoad({ servers, table: T, tuning: SMALL_PIECES });
+    const giveUp = (): Promise<void> => Promise.reject(new Error('given up'));
+    const tuning = SMALL_PIECES;
+    await expect(attemptLoad({ servers, table: T, mode: 'reload', tuning, hooks: { finish: giveUp } })).rejects.toThrow('given up');
+    await destination.closeSessions();
+    await server.kill();
+    await server.start();
+    const { started } = await attemptLoad({ servers, table: T, mode: 'reload', tuning });
+    expect(started).toBe('fresh');
+    expect(await textDigest(destination, T)).toBe(await textDigest(source, T));
   });
 
   test('of a table without a key replaces its rows as they are, doubles included', async () => {
