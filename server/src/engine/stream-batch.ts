@@ -41,6 +41,7 @@ export class StreamBatch {
     if (object.shape === null) throw new Error('expected the relation message before the first change');
     const batch = new ObjectBatch(object.shape, overlap);
     this.objects.set(object, batch);
+    this.grew(batch.sizeBytes);
     return batch;
   }
 

@@ -2,7 +2,14 @@
 import { ProtocolError } from '../../pg/protocol-error.ts';
 
 import {
-  checkedColumnCount, copyBytes, KIND_BINARY, KIND_NULL, KIND_UNCHANGED, type RowFormat, type RowSlice, valueSize,
+  checkedColumnCount,
+  copyBytes,
+  KIND_BINARY,
+  KIND_NULL,
+  KIND_UNCHANGED,
+  type RowFormat,
+  type RowSlice,
+  valueSize,
 } from './row-format.ts';
 
 const NULL_LENGTH = -1;
@@ -67,6 +74,36 @@ export const binaryRows: RowFormat = {
         }
         at += 1;
       }
+    }
+    out.length = to;
+    return unknown;
+  },
+
+  appendSparse(out, tuple, columns, columnCount) {
+    checkedColumnCount(tuple, columnCount);
+    const { bytes, end } = tuple;
+    out.reserve(2 + (end - tuple.at) + columnCount * 4);
+    const target = out.bytes;
+    let at = tuple.at + 2;
+    let to = putCount(target, out.length, columnCount);
+    let next = 0;
+    let unknown = 0;
+    for (let column = 0; column < columnCount; column++) {
+      if (at >= end) throw new ProtocolError('tuple ends before its last column', at);
+      const kind = bytes[at] as number;
+      const size = kind === KIND_BINARY ? valueSize(bytes, at + 1, end) : 0;
+      const absent = kind === KIND_BINARY ? 0 : absentKind(kind, at);
+      const wanted = columns[next] === column;
+      if (wanted) next++;
+      if (!wanted || absent === 1) {
+        unknown++;
+        to = putLength(target, to, UNKNOWN_LENGTH);
+      } else if (kind === KIND_NULL) to = putLength(target, to, NULL_LENGTH);
+      else {
+        copyBytes(bytes, at + 1, 4 + size, target, to);
+        to += 4 + size;
+      }
+      at += kind === KIND_BINARY ? 5 + size : 1;
     }
     out.length = to;
     return unknown;
@@ -163,4 +200,3 @@ function absentKind(kind: number, at: number): number {
   if (kind === KIND_UNCHANGED) return 1;
   throw new ProtocolError(`column kind ${kind} in a binary stream`, at);
 }
-

@@ -1,8 +1,7 @@
-// A byte arena that grows as rows are appended and is emptied without being given back, so that a batch allocates nothing per row.
+// A byte arena that grows as rows are appended, so that a batch allocates nothing per row.
 
-const FIRST_SIZE_BYTES = 4 * 1024;
-/** An emptied arena keeps at most this much: one huge row must not pin its memory for ever. */
-const KEEP_SIZE_BYTES = 4 * 1024 * 1024;
+/** Small, because every object of a batch has two of these, and there may be ten thousand objects. */
+const FIRST_SIZE_BYTES = 256;
 
 /** Appendable bytes. `bytes` changes identity when it grows: read the field anew after `reserve`. */
 export class GrowBuffer {
@@ -16,12 +15,6 @@ export class GrowBuffer {
     const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.bytes.length * 2, FIRST_SIZE_BYTES));
     this.bytes.copy(grown, 0, 0, this.length);
     this.bytes = grown;
-  }
-
-  /** Forgets the content. */
-  clear(): void {
-    this.length = 0;
-    if (this.bytes.length > KEEP_SIZE_BYTES) this.bytes = EMPTY;
   }
 }
 

@@ -1,16 +1,19 @@
 // Changes of a table with a key, compacted: the last image of each key wins, and only what the destination needs is kept.
 import { GrowBuffer } from './grow-buffer.ts';
 import { KeyIndex } from './key-index.ts';
-import type { RowFormat, TupleSlice } from './row-format.ts';
+import { appendNewKey, appendNewRow, type OldRow } from './old-row.ts';
+import type { RowFormat, RowSlice, TupleSlice } from './row-format.ts';
 import { type CopyRows, Segments } from './segments.ts';
 
-/** What a batch does with one key. Numbers, because there is one per row: kept in a typed array. */
-const IMAGE_NONE = 0;
-const IMAGE_ROW = 1;
-const IMAGE_PARTIAL = 2;
+/** What a batch knows of one key. Numbers, because there is one per row: kept in a typed array. */
+const UNTOUCHED = 0;
+const ABSENT = 1;
+const ROW = 2;
+/** Some columns are unknown: the destination has the row, and is to change the others. */
+const PARTIAL = 3;
+const IMAGE_MASK = 3;
 /** The destination may hold a row of this key that has to go before an image is written. */
 const MUST_DELETE = 4;
-const IMAGE_MASK = 3;
 
 /** Rows of one set of present columns, for an UPDATE of just these. */
 export interface PartialGroup {
@@ -46,9 +49,9 @@ export class KeyedPhase {
   readonly #overlap: boolean;
   readonly #index = new KeyIndex();
   readonly #rows = new GrowBuffer();
-  #flags = new Uint8Array(64);
-  #starts = new Int32Array(64);
-  #ends = new Int32Array(64);
+  #flags = new Uint8Array(FIRST_ENTRIES);
+  #starts = new Uint32Array(FIRST_ENTRIES);
+  #ends = new Uint32Array(FIRST_ENTRIES);
 
   constructor(format: RowFormat, columnCount: number, keyColumns: readonly number[], overlap: boolean) {
     this.#format = format;
@@ -58,66 +61,62 @@ export class KeyedPhase {
   }
 
   get sizeBytes(): number {
-    return this.#rows.length + this.#index.keys.length + this.#index.count * 16;
+    return this.#rows.length + this.#index.keys.length + this.#index.count * ENTRY_BYTES;
   }
 
   get isEmpty(): boolean {
     return this.#index.count === 0;
   }
 
-  insert(tuple: TupleSlice): void {
+  insert(tuple: TupleSlice): UpdateOutcome {
     const entry = this.#entryOf(tuple);
+    if (entry === UNKNOWN_KEY) return 'unmatched';
     const start = this.#rows.length;
-    this.#format.appendTuple(this.#rows, tuple, this.#columnCount);
-    this.#setImage(entry, IMAGE_ROW, start);
-    if (this.#overlap) this.#flags[entry] = (this.#flags[entry] as number) | MUST_DELETE;
+    if (this.#format.appendTuple(this.#rows, tuple, this.#columnCount) > 0) return 'unmatched';
+    this.#setRow(entry, start, (this.#flags[entry] as number) & MUST_DELETE);
+    return 'done';
   }
 
   /** An update that does not change the key. */
   update(tuple: TupleSlice): UpdateOutcome {
     const entry = this.#entryOf(tuple);
-    const isNew = this.#index.isNew;
+    if (entry === UNKNOWN_KEY) return 'unmatched';
     const start = this.#rows.length;
     const unknown = this.#format.appendTuple(this.#rows, tuple, this.#columnCount);
-    return this.#putUpdate(entry, isNew, start, unknown);
+    return this.#putUpdate(entry, start, unknown);
   }
 
-  /**
-   * An update whose message carries the old key, or with `oldIsFull` the whole old row.
-   * `moved`: nothing was recorded; the caller has to start a phase of moves.
-   */
-  updateWithOld(oldTuple: TupleSlice, oldIsFull: boolean, tuple: TupleSlice): UpdateOutcome {
+  /** An update whose message carries the old key or row. `moved`: nothing was recorded; the caller has to start a phase of moves. */
+  updateWithOld(old: OldRow, tuple: TupleSlice): UpdateOutcome {
+    const oldEntry = this.#entryOf(old.tuple);
+    if (oldEntry === UNKNOWN_KEY) return 'unmatched';
     const start = this.#rows.length;
-    const unknown = this.#appendNewRow(oldTuple, oldIsFull, tuple);
-    const keyStart = this.#appendNewKey(oldTuple, tuple);
-    const newKey = Buffer.from(this.#index.keys.bytes.subarray(keyStart, this.#index.keys.length));
-    this.#index.keys.length = keyStart;
-    const oldEntry = this.#entryOf(oldTuple);
-    const oldIsNew = this.#index.isNew;
-    const oldStart = this.#index.startOf(oldEntry);
-    const sameKey = newKey.equals(this.#index.keys.bytes.subarray(oldStart, this.#index.endOf(oldEntry)));
-    if (sameKey) return this.#putUpdate(oldEntry, oldIsNew, start, unknown);
-    if (unknown > 0 && !this.#completeFrom(oldEntry, oldIsNew, start)) {
-      this.#rows.length = start;
-      return 'moved';
+    const unknown = appendNewRow(this.#format, this.#rows, old, tuple, this.#keyColumns, this.#columnCount);
+    const keys = this.#index.keys;
+    const keyStart = keys.length;
+    if (appendNewKey(this.#format, keys, old.tuple, tuple, this.#keyColumns) > 0) return 'unmatched';
+    if (this.#index.equals(oldEntry, keyStart, keys.length)) {
+      keys.length = keyStart;
+      return this.#putUpdate(oldEntry, start, unknown);
     }
-    const rowStart = unknown > 0 ? this.#lastMergedStart : start;
-    this.#flags[oldEntry] = oldIsNew || this.#imageOf(oldEntry) === IMAGE_PARTIAL ? MUST_DELETE : (this.#flags[oldEntry] as number) & MUST_DELETE;
-    const at = this.#index.keys.length;
-    this.#index.keys.reserve(newKey.length);
-    newKey.copy(this.#index.keys.bytes, at);
-    this.#index.keys.length += newKey.length;
-    const entry = this.#resolve(at);
-    this.#setImage(entry, IMAGE_ROW, rowStart);
-    if (this.#overlap) this.#flags[entry] = (this.#flags[entry] as number) | MUST_DELETE;
+    const rowStart = unknown === 0 ? start : this.#completeFrom(oldEntry, start);
+    if (rowStart === null) {
+      keys.length = keyStart;
+      this.#rows.length = start;
+      return this.#imageOf(oldEntry) === ABSENT ? 'unmatched' : 'moved';
+    }
+    this.#remove(oldEntry);
+    const entry = this.#resolve(keyStart);
+    this.#setRow(entry, rowStart, (this.#flags[entry] as number) & MUST_DELETE);
     return 'done';
   }
 
   /** `tuple` holds at least the key columns. */
-  delete(tuple: TupleSlice): void {
+  delete(tuple: TupleSlice): UpdateOutcome {
     const entry = this.#entryOf(tuple);
-    const known = !this.#index.isNew && this.#imageOf(entry) !== IMAGE_PARTIAL;
-    this.#flags[entry] = known ? (this.#flags[entry] as number) & MUST_DELETE : MUST_DELETE;
+    if (entry === UNKNOWN_KEY) return 'unmatched';
+    this.#remove(entry);
+    return 'done';
   }
 
   /** What has to be done, in the way that the destination table allows. */
@@ -126,24 +125,30 @@ export class KeyedPhase {
     const rows = new Segments();
     const partials = new Map<string, number[]>();
     for (let entry = 0; entry < this.#index.count; entry++) {
-      const flags = this.#flags[entry] as number;
-      const image = flags & IMAGE_MASK;
-      const mustDelete = (flags & MUST_DELETE) !== 0;
-      if (image === IMAGE_PARTIAL) {
+      const image = this.#imageOf(entry);
+      if (image === UNTOUCHED) continue;
+      if (image === PARTIAL) {
         const unknown = this.#format.unknownColumns(this.#rowOf(entry), this.#columnCount).join();
         const group = partials.get(unknown);
         if (group) group.push(entry);
         else partials.set(unknown, [entry]);
         continue;
       }
-      if (image === IMAGE_NONE ? mustDelete || mode === 'replace_all' : mode === 'replace_all' || (mustDelete && mode === 'replace')) deletes.add(this.#index.startOf(entry), this.#index.endOf(entry));
-      if (image === IMAGE_ROW) rows.add(this.#starts[entry] as number, this.#ends[entry] as number);
+      if (this.#isDeleted(entry, mode)) deletes.add(this.#index.startOf(entry), this.#index.endOf(entry));
+      if (image === ROW) rows.add(this.#starts[entry] as number, this.#ends[entry] as number);
     }
     return {
       deletes: { bytes: this.#index.keys.bytes, segments: deletes },
       rows: { bytes: this.#rows.bytes, segments: rows },
       partials: [...partials].map(([unknown, entries]) => this.#partialGroup(unknown, entries)),
     };
+  }
+
+  /** Whether the destination's row of this key has to go, for one that has no partial image. */
+  #isDeleted(entry: number, mode: ReplaceMode): boolean {
+    if (mode === 'replace_all') return true;
+    const mustDelete = ((this.#flags[entry] as number) & MUST_DELETE) !== 0;
+    return mustDelete && (mode === 'replace' || this.#imageOf(entry) === ABSENT);
   }
 
   #partialGroup(unknownList: string, entries: readonly number[]): PartialGroup {
@@ -160,97 +165,67 @@ export class KeyedPhase {
   }
 
   /** Records a new image of a key that stays; `unknown` columns are merged from an earlier image where there is one. */
-  #putUpdate(entry: number, isNew: boolean, start: number, unknown: number): UpdateOutcome {
-    if (isNew) {
-      this.#setImage(entry, unknown === 0 ? IMAGE_ROW : IMAGE_PARTIAL, start);
-      if (unknown === 0) this.#flags[entry] = IMAGE_ROW | MUST_DELETE;
-      return 'done';
-    }
+  #putUpdate(entry: number, start: number, unknown: number): UpdateOutcome {
     const image = this.#imageOf(entry);
+    // What is updated exists: at the destination too, unless it came into being in this batch.
+    const mustDelete = image === ROW || image === ABSENT ? (this.#flags[entry] as number) & MUST_DELETE : MUST_DELETE;
     if (unknown === 0) {
-      // A partial image stood for a row that exists; the full one replaces it.
-      const mustDelete = image === IMAGE_PARTIAL ? MUST_DELETE : (this.#flags[entry] as number) & MUST_DELETE;
-      this.#setImage(entry, IMAGE_ROW, start);
-      this.#flags[entry] = IMAGE_ROW | mustDelete;
+      this.#setRow(entry, start, mustDelete);
       return 'done';
     }
-    if (image === IMAGE_NONE) {
+    if (image === ABSENT) {
       this.#rows.length = start;
-      // The row was deleted before. Replaying an overlap this is expected: its last image follows or it stays deleted.
-      return this.#overlap ? 'done' : 'unmatched';
+      return 'unmatched';
+    }
+    if (image === UNTOUCHED) {
+      this.#setImage(entry, PARTIAL, start);
+      return 'done';
     }
     const merged = this.#rows.length;
     const patch = { bytes: this.#rows.bytes, start, end: merged };
     const stillUnknown = this.#format.appendMerged(this.#rows, patch, this.#rowOf(entry), this.#columnCount);
-    const mustDelete = image === IMAGE_PARTIAL ? MUST_DELETE : (this.#flags[entry] as number) & MUST_DELETE;
-    this.#setImage(entry, stillUnknown === 0 ? IMAGE_ROW : IMAGE_PARTIAL, merged);
-    this.#flags[entry] = stillUnknown === 0 ? IMAGE_ROW | mustDelete : IMAGE_PARTIAL;
+    if (stillUnknown === 0) this.#setRow(entry, merged, mustDelete);
+    else this.#setImage(entry, PARTIAL, merged);
     return 'done';
   }
 
-  /** Appends the new row of an update that brings its old row along; with the whole old row, nothing stays unknown. */
-  #appendNewRow(oldTuple: TupleSlice, oldIsFull: boolean, tuple: TupleSlice): number {
-    const start = this.#rows.length;
-    const unknown = this.#format.appendTuple(this.#rows, tuple, this.#columnCount);
-    if (unknown === 0 || !oldIsFull) return unknown;
-    const scratch = new GrowBuffer();
-    this.#format.appendTuple(scratch, oldTuple, this.#columnCount);
-    const patch = Buffer.from(this.#rows.bytes.subarray(start, this.#rows.length));
-    this.#rows.length = start;
-    return this.#format.appendMerged(
-      this.#rows,
-      { bytes: patch, start: 0, end: patch.length },
-      { bytes: scratch.bytes, start: 0, end: scratch.length },
-      this.#columnCount,
-    );
-  }
-
-  /** Appends the new key; a key column that did not change and is stored out of line is taken from the old key. */
-  #appendNewKey(oldTuple: TupleSlice, tuple: TupleSlice): number {
-    const keys = this.#index.keys;
-    const at = keys.length;
-    if (this.#format.appendColumns(keys, tuple, this.#keyColumns) === 0) return at;
-    const patch = Buffer.from(keys.bytes.subarray(at, keys.length));
-    const scratch = new GrowBuffer();
-    this.#format.appendColumns(scratch, oldTuple, this.#keyColumns);
-    keys.length = at;
-    this.#format.appendMerged(
-      keys,
-      { bytes: patch, start: 0, end: patch.length },
-      { bytes: scratch.bytes, start: 0, end: scratch.length },
-      this.#keyColumns.length,
-    );
-    return at;
-  }
-
-  #lastMergedStart = 0;
-
-  /** Completes the row at `start` from the batch's own image of its old key; false when the batch does not have one. */
-  #completeFrom(oldEntry: number, oldIsNew: boolean, start: number): boolean {
-    if (oldIsNew || this.#imageOf(oldEntry) !== IMAGE_ROW) {
-      return false;
-    }
+  /** Completes the row at `start` from the batch's own image of its old key; null when that does not know all of it. */
+  #completeFrom(oldEntry: number, start: number): number | null {
+    const image = this.#imageOf(oldEntry);
+    if (image !== ROW && image !== PARTIAL) return null;
     const merged = this.#rows.length;
-    this.#format.appendMerged(this.#rows, { bytes: this.#rows.bytes, start, end: merged }, this.#rowOf(oldEntry), this.#columnCount);
-    this.#lastMergedStart = merged;
-    return true;
+    const patch = { bytes: this.#rows.bytes, start, end: merged };
+    const stillUnknown = this.#format.appendMerged(this.#rows, patch, this.#rowOf(oldEntry), this.#columnCount);
+    return stillUnknown === 0 ? merged : null;
+  }
+
+  /** The row of this key goes; only one that came into being in this batch needs no delete at the destination. */
+  #remove(entry: number): void {
+    const flags = this.#flags[entry] as number;
+    const image = flags & IMAGE_MASK;
+    this.#flags[entry] = ABSENT | (image === ROW || image === ABSENT ? flags & MUST_DELETE : MUST_DELETE);
   }
 
   #entryOf(tuple: TupleSlice): number {
-    const at = this.#index.keys.length;
-    this.#format.appendColumns(this.#index.keys, tuple, this.#keyColumns);
-    return this.#resolve(at);
+    const keys = this.#index.keys;
+    const at = keys.length;
+    if (this.#format.appendColumns(keys, tuple, this.#keyColumns) === 0) return this.#resolve(at);
+    keys.length = at;
+    return UNKNOWN_KEY;
   }
 
   #resolve(keyStart: number): number {
     const entry = this.#index.resolve(keyStart);
     if (entry >= this.#flags.length) this.#growEntries();
-    if (this.#index.isNew) this.#flags[entry] = IMAGE_NONE;
     return entry;
   }
 
-  #setImage(entry: number, image: number, start: number): void {
-    this.#flags[entry] = ((this.#flags[entry] as number) & MUST_DELETE) | image;
+  #setRow(entry: number, start: number, mustDelete: number): void {
+    this.#setImage(entry, ROW | (this.#overlap ? MUST_DELETE : mustDelete), start);
+  }
+
+  #setImage(entry: number, flags: number, start: number): void {
+    this.#flags[entry] = flags;
     this.#starts[entry] = start;
     this.#ends[entry] = this.#rows.length;
   }
@@ -259,7 +234,7 @@ export class KeyedPhase {
     return (this.#flags[entry] as number) & IMAGE_MASK;
   }
 
-  #rowOf(entry: number): { bytes: Buffer; start: number; end: number } {
+  #rowOf(entry: number): RowSlice {
     return { bytes: this.#rows.bytes, start: this.#starts[entry] as number, end: this.#ends[entry] as number };
   }
 
@@ -267,12 +242,18 @@ export class KeyedPhase {
     const size = this.#flags.length * 2;
     const flags = new Uint8Array(size);
     flags.set(this.#flags);
-    const starts = new Int32Array(size);
+    const starts = new Uint32Array(size);
     starts.set(this.#starts);
-    const ends = new Int32Array(size);
+    const ends = new Uint32Array(size);
     ends.set(this.#ends);
     this.#flags = flags;
     this.#starts = starts;
     this.#ends = ends;
   }
 }
+
+const FIRST_ENTRIES = 8;
+/** What an entry costs beside its key and its row: flags, offsets, and its part of the index. */
+const ENTRY_BYTES = 32;
+/** A key column was not sent: the row can't be found. */
+const UNKNOWN_KEY = -1;

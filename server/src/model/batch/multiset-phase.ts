@@ -1,6 +1,6 @@
 // Changes of a table without a key under REPLICA IDENTITY FULL: rows are a multiset, and a delete takes exactly one equal row.
-import { GrowBuffer } from './grow-buffer.ts';
 import { KeyIndex } from './key-index.ts';
+import { appendNewRow } from './old-row.ts';
 import type { RowFormat, TupleSlice } from './row-format.ts';
 import { type CopyRows, Segments } from './segments.ts';
 
@@ -16,7 +16,7 @@ export class MultisetPhase {
   readonly #format: RowFormat;
   readonly #columnCount: number;
   readonly #index = new KeyIndex();
-  #counts = new Int32Array(64);
+  #counts = new Int32Array(FIRST_ENTRIES);
 
   constructor(format: RowFormat, columnCount: number) {
     this.#format = format;
@@ -24,7 +24,7 @@ export class MultisetPhase {
   }
 
   get sizeBytes(): number {
-    return this.#index.keys.length + this.#index.count * 16;
+    return this.#index.keys.length + this.#index.count * ENTRY_BYTES;
   }
 
   get isEmpty(): boolean {
@@ -43,23 +43,18 @@ export class MultisetPhase {
     this.#count(at, -1);
   }
 
-  update(oldTuple: TupleSlice, tuple: TupleSlice): void {
-    this.delete(oldTuple);
+  /** False when a column is unknown even with the whole old row at hand; nothing is recorded then. */
+  update(oldTuple: TupleSlice, tuple: TupleSlice): boolean {
     const keys = this.#index.keys;
     const at = keys.length;
-    if (this.#format.appendTuple(keys, tuple, this.#columnCount) > 0) {
-      const patch = Buffer.from(keys.bytes.subarray(at, keys.length));
-      const old = new GrowBuffer();
-      this.#format.appendTuple(old, oldTuple, this.#columnCount);
+    const old = { tuple: oldTuple, isFull: true };
+    if (appendNewRow(this.#format, keys, old, tuple, [], this.#columnCount) > 0) {
       keys.length = at;
-      this.#format.appendMerged(
-        keys,
-        { bytes: patch, start: 0, end: patch.length },
-        { bytes: old.bytes, start: 0, end: old.length },
-        this.#columnCount,
-      );
+      return false;
     }
     this.#count(at, 1);
+    this.delete(oldTuple);
+    return true;
   }
 
   effect(): MultisetEffect {
@@ -84,3 +79,7 @@ export class MultisetPhase {
     this.#counts[entry] = (this.#index.isNew ? 0 : (this.#counts[entry] as number)) + change;
   }
 }
+
+const FIRST_ENTRIES = 8;
+/** What a distinct row costs beside its bytes. */
+const ENTRY_BYTES = 32;

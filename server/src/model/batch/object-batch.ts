@@ -3,6 +3,7 @@ import { AppendPhase } from './append-phase.ts';
 import { KeyedPhase } from './keyed-phase.ts';
 import { MovePhase } from './move-phase.ts';
 import { MultisetPhase } from './multiset-phase.ts';
+import type { OldRow } from './old-row.ts';
 import type { RowFormat, TupleSlice } from './row-format.ts';
 
 /** How the rows of an object look on the stream at this moment. Indices are those of the relation message. */
@@ -28,6 +29,8 @@ export interface ChangeCounts {
  */
 export type ChangeOutcome = 'done' | 'hole' | 'unmatched';
 
+/** What a phase costs even when it is empty: moves that don't fit together make one each. */
+const PHASE_BYTES = 2048;
 const OLD_KEY = 0x4b; // 'K'
 const OLD_ROW = 0x4f; // 'O'
 
@@ -49,7 +52,7 @@ export class ObjectBatch {
   }
 
   get sizeBytes(): number {
-    return this.#sealedBytes + this.#current.sizeBytes;
+    return this.#sealedBytes + PHASE_BYTES + this.#current.sizeBytes;
   }
 
   get isEmpty(): boolean {
@@ -59,6 +62,7 @@ export class ObjectBatch {
   insert(tuple: TupleSlice): ChangeOutcome {
     this.counts.inserted++;
     const phase = this.#rows();
+    if (phase.kind === 'keyed') return phase.insert(tuple) === 'done' ? 'done' : 'unmatched';
     phase.insert(tuple);
     return 'done';
   }
@@ -66,26 +70,35 @@ export class ObjectBatch {
   /** `oldKind` 0: the key did not change; 'K': the old key; 'O': the whole old row. */
   update(oldKind: number, oldTuple: TupleSlice, tuple: TupleSlice): ChangeOutcome {
     this.counts.updated++;
-    if (this.#current.kind === 'moves' && oldKind !== 0 && this.#current.add(oldTuple, tuple)) return 'done';
+    const old = { tuple: oldTuple, isFull: oldKind === OLD_ROW };
+    if (this.#current.kind === 'moves' && oldKind !== 0 && this.#current.add(old, tuple)) return 'done';
     const phase = this.#rows();
-    if (phase.kind === 'append') return 'unmatched';
-    if (phase.kind === 'multiset') {
-      if (oldKind !== OLD_ROW) return 'unmatched';
-      phase.update(oldTuple, tuple);
-      return 'done';
+    switch (phase.kind) {
+      case 'append':
+        return 'unmatched';
+      case 'multiset':
+        return oldKind === OLD_ROW && phase.update(oldTuple, tuple) ? 'done' : 'unmatched';
+      case 'keyed': {
+        const outcome = oldKind === 0 ? phase.update(tuple) : phase.updateWithOld(old, tuple);
+        return outcome === 'moved' ? this.#move(old, tuple) : outcome;
+      }
     }
-    const outcome = oldKind === 0 ? phase.update(tuple) : phase.updateWithOld(oldTuple, oldKind === OLD_ROW, tuple);
-    return outcome === 'moved' ? this.#move(oldTuple, tuple) : outcome;
   }
 
   delete(oldKind: number, oldTuple: TupleSlice): ChangeOutcome {
     this.counts.deleted++;
-    const phase = this.#rows();
-    if (phase.kind === 'append') return 'unmatched';
-    if (phase.kind === 'multiset' && oldKind !== OLD_ROW) return 'unmatched';
     if (oldKind !== OLD_ROW && oldKind !== OLD_KEY) return 'unmatched';
-    phase.delete(oldTuple);
-    return 'done';
+    const phase = this.#rows();
+    switch (phase.kind) {
+      case 'append':
+        return 'unmatched';
+      case 'multiset':
+        if (oldKind !== OLD_ROW) return 'unmatched';
+        phase.delete(oldTuple);
+        return 'done';
+      case 'keyed':
+        return phase.delete(oldTuple) === 'done' ? 'done' : 'unmatched';
+    }
   }
 
   /** Everything collected so far is void: the table is emptied, in order. */
@@ -115,18 +128,17 @@ export class ObjectBatch {
     return this.#current as KeyedPhase | MultisetPhase | AppendPhase;
   }
 
-  #move(oldTuple: TupleSlice, tuple: TupleSlice): ChangeOutcome {
+  #move(old: OldRow, tuple: TupleSlice): ChangeOutcome {
     if (this.overlap) return 'hole';
     const identity = this.shape.identity;
     if (identity.kind !== 'key') return 'unmatched';
     const phase = new MovePhase(this.shape.format, this.shape.columns.length, identity.columns);
     this.#current = this.#start(phase);
-    phase.add(oldTuple, tuple);
-    return 'done';
+    return phase.add(old, tuple) ? 'done' : 'unmatched';
   }
 
   #start(phase: Phase): Phase {
-    if (this.phases.length > 0) this.#sealedBytes += this.#current.sizeBytes;
+    if (this.phases.length > 0) this.#sealedBytes += PHASE_BYTES + this.#current.sizeBytes;
     this.phases.push(phase);
     return phase;
   }

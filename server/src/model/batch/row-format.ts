@@ -17,6 +17,8 @@ export interface RowFormat {
   appendTuple(out: GrowBuffer, tuple: TupleSlice, columnCount: number): number;
   /** Appends a row of only `columns` (ascending) of the tuple; returns how many of them are unknown. */
   appendColumns(out: GrowBuffer, tuple: TupleSlice, columns: readonly number[]): number;
+  /** Appends a row of `columnCount` columns of which only `columns` (ascending) are taken from the tuple; returns how many are unknown. */
+  appendSparse(out: GrowBuffer, tuple: TupleSlice, columns: readonly number[], columnCount: number): number;
   /** Appends the row at `patch`, with its unknown columns taken from the row at `base`; returns how many stay unknown. */
   appendMerged(out: GrowBuffer, patch: RowSlice, base: RowSlice, columnCount: number): number;
   /** Appends a row of only `columns` (ascending) of a stored row. */

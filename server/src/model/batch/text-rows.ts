@@ -40,13 +40,36 @@ export const textRows: RowFormat = {
     for (let column = 0; next < columns.length; column++) {
       const kind = kindAt(bytes, at, end);
       if (columns[next] !== column) {
-        at += kind === KIND_TEXT ? 5 + valueSize(bytes, at + 1, end) : 1;
+        at = skipField(bytes, at, end);
         continue;
       }
       if (next > 0) out.bytes[out.length++] = TAB;
       if (kind === KIND_UNCHANGED) unknown++;
       at = appendField(out, bytes, at, end);
       next++;
+    }
+    out.bytes[out.length++] = NEWLINE;
+    return unknown;
+  },
+
+  appendSparse(out, tuple, columns, columnCount) {
+    checkedColumnCount(tuple, columnCount);
+    const { bytes, end } = tuple;
+    out.reserve((end - tuple.at) * 2 + columnCount * 3 + 1);
+    let at = tuple.at + 2;
+    let next = 0;
+    let unknown = 0;
+    for (let column = 0; column < columnCount; column++) {
+      if (column > 0) out.bytes[out.length++] = TAB;
+      const kind = kindAt(bytes, at, end);
+      const wanted = columns[next] === column;
+      if (wanted) next++;
+      if (wanted && kind !== KIND_UNCHANGED) at = appendField(out, bytes, at, end);
+      else {
+        unknown++;
+        out.bytes[out.length++] = UNKNOWN;
+        at = skipField(bytes, at, end);
+      }
     }
     out.bytes[out.length++] = NEWLINE;
     return unknown;
@@ -131,6 +154,10 @@ function appendField(out: GrowBuffer, bytes: Buffer, at: number, end: number): n
     default:
       throw new ProtocolError(`column kind ${bytes[at]} in a text stream`, at);
   }
+}
+
+function skipField(bytes: Buffer, at: number, end: number): number {
+  return bytes[at] === KIND_TEXT ? at + 5 + valueSize(bytes, at + 1, end) : at + 1;
 }
 
 /** Tabs and newlines inside values are escaped, so the next bare one ends the field. */
