@@ -43,7 +43,10 @@ export const LOCK_PIPELINES = `LOCK TABLE ${S}.pipeline IN SHARE MODE`;
 export const SELECT_OBJECTS = `
   SELECT ${OBJECT_COLUMNS.join(', ')} FROM ${S}.object WHERE pipeline = $1 ORDER BY source_schema, source_name`;
 
-/** `$3`: objects as a JSON array. What an operator asked for stays as it is, and so does what is left null. */
+/**
+ * `$3`: objects as a JSON array. What an operator asked for stays as it is, and so does what is left null. In a state without rows to go
+ * on from, an object has no position.
+ */
 export const UPSERT_OBJECTS = `
   WITH fence AS (SELECT name FROM ${S}.pipeline WHERE name = $1 AND epoch = $2::pg_catalog.int8 FOR KEY SHARE),
   changed AS (
@@ -59,6 +62,7 @@ export const UPSERT_OBJECTS = `
        SET source_oid = EXCLUDED.source_oid,
            state = EXCLUDED.state,
            reason = EXCLUDED.reason,
+           applied_lsn = CASE WHEN EXCLUDED.state NOT IN ('pending', 'skipped', 'ineligible') THEN o.applied_lsn END,
            destination_schema = COALESCE(EXCLUDED.destination_schema, o.destination_schema),
            destination_name = COALESCE(EXCLUDED.destination_name, o.destination_name),
            updated_at = pg_catalog.now()

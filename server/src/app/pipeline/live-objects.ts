@@ -5,16 +5,16 @@ import { type DestinationTable, writtenColumns } from '../../model/destination-t
 import { MillraceError } from '../../model/error.ts';
 import { CATALOGUE, type ErrorName } from '../../model/error-catalogue.ts';
 import type { ObjectState } from '../../model/object-state.ts';
-import { objectLabel } from '../../model/table.ts';
+import { objectLabel, type RowIdentity } from '../../model/table.ts';
 import type { QualifiedName } from '../../pg/ident.ts';
-import { type Lsn, LSN_ZERO, maxLsn } from '../../pg/lsn.ts';
+import { type Lsn, maxLsn } from '../../pg/lsn.ts';
 import { parseSnapshot } from '../../pg/snapshot.ts';
 import type { PlannedObject } from './plan.ts';
 
 /** What is to happen with an object in the session that begins. */
 export type Resumption =
   /** Nothing is applied; `state` and `reason` are what people see. */
-  | { readonly kind: 'rest'; readonly state: ObjectState; readonly reason: MillraceError | null }
+  | { readonly kind: 'rest'; readonly state: ObjectState; readonly reason: StateReason | null }
   /** It holds its place in the stream, but nothing is applied. */
   | { readonly kind: 'hold'; readonly state: 'paused' | 'failed'; readonly applied: Lsn; readonly reason: StateReason | null }
   /** Its historical load is due: from the start, or from the chunks that are there. */
@@ -26,33 +26,48 @@ export type Resumption =
 export function resumptionOf(object: PlannedObject, checkpoint: Lsn | null): Resumption {
   const { record, desired, outcome } = object;
   if (desired === 'skipped') return { kind: 'rest', state: 'skipped', reason: null };
-  if (outcome.kind === 'refused') return { kind: 'rest', state: 'ineligible', reason: outcome.error };
-  if (record === null || checkpoint === null || record.restartRequested) return load(desired);
-  if (record.sourceOid !== object.source.oid) return load(desired);
+  if (outcome.kind === 'refused') return { kind: 'rest', state: 'ineligible', reason: stateReason(outcome.error) };
+  if (record === null || checkpoint === null || record.restartRequested) return loadAnew(desired);
+  if (record.sourceOid !== object.source.oid) return loadAnew(desired);
+  if (record.identity !== null && !sameIdentity(record.identity, outcome.table.identity)) return loadAnew(desired);
   switch (record.state) {
     case 'pending':
     case 'skipped':
     case 'ineligible':
-      return load(desired);
+      return loadAnew(desired);
     case 'copying':
-      return desired === 'paused' ? holdAt(record, 'paused', checkpoint) : { kind: 'load', resume: record.snapshot !== null };
+      return desired === 'included' && record.snapshot !== null && record.appliedLsn !== null
+        ? { kind: 'load', resume: true }
+        : loadAnew(desired);
     case 'failed':
-      if (healsByReload(record.reason)) return load(desired);
-      return record.resumeRequested && desired === 'included' ? resume(record, checkpoint) : holdAt(record, 'failed', checkpoint);
+      if (healsByReload(record.reason)) return loadAnew(desired);
+      if (record.resumeRequested && desired === 'included') return goOn(record, checkpoint);
+      return record.appliedLsn === null ? { kind: 'rest', state: 'failed', reason: record.reason } : holdAt(record, 'failed', checkpoint);
     case 'paused':
     case 'catching_up':
     case 'streaming':
-      return desired === 'paused' ? holdAt(record, 'paused', checkpoint) : resume(record, checkpoint);
+      if (record.appliedLsn === null) return loadAnew(desired);
+      return desired === 'paused' ? holdAt(record, 'paused', checkpoint) : goOn(record, checkpoint);
   }
 }
 
-function load(desired: PlannedObject['desired']): Resumption {
+/** How rows are found changed: neither the keys at the destination nor what the log says of old rows fit any more. */
+export function sameIdentity(a: RowIdentity, b: RowIdentity): boolean {
+  if (a.kind !== 'key' || b.kind !== 'key') return a.kind === b.kind;
+  return JSON.stringify(a.columns) === JSON.stringify(b.columns);
+}
+
+/** What the state says of an object without a load that the stream could go on from: whatever was copied is not complete. */
+export const NOTHING_LOADED = { snapshot: null, snapshotLsn: null, appliedLsn: null } as const;
+
+/** From the first row, or when it is paused as soon as it is not. */
+export function loadAnew(desired: PlannedObject['desired']): Resumption {
   return desired === 'paused' ? { kind: 'rest', state: 'paused', reason: null } : { kind: 'load', resume: false };
 }
 
-/** A paused copy, or one that failed, has no rows to go on from: it begins again. */
-function resume(record: ObjectRecord, checkpoint: Lsn): Resumption {
-  if (record.snapshot === null && record.copyGeneration > 0) return { kind: 'load', resume: false };
+/** See `NOTHING_LOADED`. */
+function goOn(record: ObjectRecord, checkpoint: Lsn): Resumption {
+  if (record.appliedLsn === null) return { kind: 'load', resume: false };
   return { kind: 'stream', applied: positionOf(record, checkpoint), handoff: handoffOf(record) };
 }
 
@@ -62,8 +77,8 @@ function holdAt(record: ObjectRecord, state: 'paused' | 'failed', checkpoint: Ls
 
 /** A streaming object's own position is as far as the checkpoint, which covers it. */
 function positionOf(record: ObjectRecord, checkpoint: Lsn): Lsn {
-  const applied = record.appliedLsn ?? LSN_ZERO;
-  return record.state === 'streaming' ? maxLsn(applied, checkpoint) : applied === LSN_ZERO ? checkpoint : applied;
+  const applied = record.appliedLsn ?? checkpoint;
+  return record.state === 'streaming' ? maxLsn(applied, checkpoint) : applied;
 }
 
 function handoffOf(record: ObjectRecord): LiveObject['handoff'] {
@@ -75,20 +90,25 @@ function healsByReload(reason: StateReason | null): boolean {
   return reason !== null && reason.name in CATALOGUE && CATALOGUE[reason.name as keyof typeof CATALOGUE].retry === 'backoff';
 }
 
-/** The engine's view of a planned object. */
-export function liveObject(
-  object: PlannedObject,
-  table: DestinationTable,
-  start: Pick<LiveObject, 'state' | 'applied' | 'handoff'>,
-): LiveObject {
+/** The engine's view of a planned object that is not part of the stream yet. `table`: what its rows at the destination look like. */
+export function liveObject(object: PlannedObject, table: DestinationTable, applied: Lsn): LiveObject {
   return {
     key: objectLabel(object.source),
     source: { schema: object.source.schema, name: object.source.name },
     sourceOid: object.source.oid,
+    state: 'pending',
+    applied,
+    handoff: null,
+    shape: null,
+    ...shapeOf(table),
+  };
+}
+
+/** What the stream must bring for a table. */
+export function shapeOf(table: DestinationTable): Pick<LiveObject, 'expected' | 'identity'> {
+  return {
     expected: writtenColumns(table).map((column) => ({ name: column.sourceName, typeOid: column.sourceTypeOid })),
     identity: identityColumns(table),
-    shape: null,
-    ...start,
   };
 }
 

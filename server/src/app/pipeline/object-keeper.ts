@@ -1,25 +1,37 @@
 // Owns the objects of a running session: brings each to where it belongs, loads those that are due, and carries out what operators ask.
+import { setTimeout as delay } from 'node:timers/promises';
 import type { PgSession } from '../../db/session.ts';
 import { readApplyTarget } from '../../destination/apply-target.ts';
-import { addKeys, createDestinationTable, dropDestinationTable } from '../../destination/ddl.ts';
-import { holdEpoch as holdEpochSql, recordChunk } from '../../destination/load-record.sql.ts';
-import { loadChunks, setObjectState } from '../../destination/state.ts';
-import type { ObjectRecord } from '../../destination/state-records.ts';
+import { addKeys, createDestinationTable } from '../../destination/ddl.ts';
+import { loadObjects, type ObjectPatch, setObjectState } from '../../destination/state.ts';
 import type { ApplyLoop } from '../../engine/apply-loop.ts';
 import type { LiveObject } from '../../engine/live-object.ts';
+import { backoffMs } from '../../lib/backoff.ts';
 import { type DestinationTable, writtenColumns } from '../../model/destination-table.ts';
 import { MillraceError } from '../../model/error.ts';
+import { CATALOGUE, type ErrorName } from '../../model/error-catalogue.ts';
 import { objectLabel } from '../../model/table.ts';
 import { parseSnapshot } from '../../pg/snapshot.ts';
-import { copyObject, type CopyOutcome } from '../copy/copy-object.ts';
-import type { UnfinishedCopy } from '../copy/resume.ts';
+import { describeWriter, waitForWriters } from '../../source/lock-wait.ts';
+import { refreshPublications } from '../../source/publication.ts';
+import type { CopyOutcome } from '../copy/copy-object.ts';
 import { CopySessions } from '../copy/sessions.ts';
 import type { DestinationLane } from './destination-lane.ts';
-import { errorOfReason, liveObject, resumptionOf } from './live-objects.ts';
+import {
+  errorOfReason,
+  liveObject,
+  NOTHING_LOADED,
+  type Resumption,
+  resumptionOf,
+  sameIdentity,
+  shapeOf,
+  stateReason,
+} from './live-objects.ts';
 import type { Loader } from './loader.ts';
-import type { PlannedObject } from './plan.ts';
-import type { Prepared } from './prepare.ts';
+import { type LoadableObject, type LoadContext, loadObject } from './object-load.ts';
 import type { PipelineRun } from './pipeline-run.ts';
+import { type PlannedObject, planPipeline } from './plan.ts';
+import type { Prepared } from './prepare.ts';
 
 export interface KeeperContext extends PipelineRun {
   readonly source: PgSession;
@@ -30,42 +42,57 @@ export interface KeeperContext extends PipelineRun {
   readonly loader: Loader;
 }
 
-type TableOutcome = Extract<PlannedObject['outcome'], { kind: 'table' }>;
-
-/** An object that takes part in the session, in whatever state. */
-interface KeptObject {
-  readonly planned: PlannedObject;
-  readonly live: LiveObject;
-}
-
-const WORKERS_PER_LOAD = 2;
+/** How long one attempt of a load waits for transactions that were open when its table was published. */
+const WRITERS_TIMEOUT_MS = 60_000;
+const SLOW_RETRY_MS = 60_000;
+/** With `once`, a load that fails again and again is left at that. */
+const ONCE_ATTEMPTS = 5;
+/** Attempts under a new plan, when the table changed under the load. */
+const REPLAN_ATTEMPTS = 3;
 
 /** See the file's first line. Its methods are called one after another. */
 export class ObjectKeeper {
   readonly #context: KeeperContext;
-  readonly #kept = new Map<string, KeptObject>();
+  readonly #kept = new Map<string, LiveObject>();
   readonly #due: (() => void)[] = [];
   readonly #sessions: CopySessions;
+  readonly #loads: LoadContext;
   /** The control session is shared by loads that run side by side: one transaction at a time. */
   #control: Promise<unknown> = Promise.resolve();
+  #refresh: Promise<void> | null = null;
   /** How often each object's target was read: staging tables of former shapes must not be used again. */
   #targets = 0;
 
   constructor(context: KeeperContext) {
     this.#context = context;
+    const { settings, prepared, loop, observer, tuning } = context;
     this.#sessions = new CopySessions({
-      source: context.settings.source.connection,
-      destination: context.settings.destination.connection,
-      applicationName: `millrace ${context.settings.name}`,
+      source: settings.source.connection,
+      destination: settings.destination.connection,
+      applicationName: `millrace ${settings.name}`,
     });
+    this.#loads = {
+      fence: prepared.fence,
+      sessions: this.#sessions,
+      observer,
+      tuning,
+      onControl: (work) => this.#onControl(work),
+      hasStreamedInvisible: (snapshot) => loop.recent.hasRunning(snapshot),
+      keepAside: async (live) => {
+        await loop.beginKeepingAside(live);
+      },
+    };
   }
 
   /** Puts every object of the plan where it belongs. Loads are only noted: they need the stream. */
   async begin(): Promise<void> {
-    for (const planned of this.#context.prepared.plan.objects) await this.#place(planned);
+    const { prepared } = this.#context;
+    // A slot begins after every transaction that was open when it was made: none of them can have written unseen.
+    for (const planned of prepared.plan.objects)
+      await this.#place(planned, prepared.isFresh || wasStreamed(planned) ? 'no_writers' : 'writers');
   }
 
-  /** Starts the loads that `begin` found due, small tables first. */
+  /** Starts the loads that `begin` found due. */
   startLoads(): void {
     for (const start of this.#due.splice(0)) start();
   }
@@ -73,32 +100,34 @@ export class ObjectKeeper {
   /** A table that came to the source while the session runs. It is published already. */
   async add(planned: PlannedObject): Promise<void> {
     await this.remove(objectLabel(planned.source));
-    await this.#place(planned);
+    await this.#place(planned, 'writers');
     this.startLoads();
   }
 
   /** Takes an object out of the session. */
   async remove(label: string): Promise<void> {
-    const kept = this.#kept.get(label);
-    if (kept === undefined) return;
+    const live = this.#kept.get(label);
+    if (live === undefined) return;
     this.#kept.delete(label);
-    await this.#context.loader.cancel(kept.live);
-    this.#context.loop.removeObject(kept.live);
+    await this.#context.loader.cancel(live);
+    this.#context.loop.removeObject(live);
   }
 
-  /** Halts an object; it keeps its place in the stream. */
+  /** Halts an object; it keeps its place in the stream. A load that is not complete is given up, and begins anew when it is resumed. */
   async pause(label: string): Promise<void> {
-    const kept = this.#kept.get(label);
-    if (kept === undefined) return;
-    await this.#context.loader.cancel(kept.live);
-    await this.#context.loop.pauseObject(kept.live);
-    this.#context.observer.objectState(kept.live.source, 'paused', null);
+    const live = this.#kept.get(label);
+    if (live === undefined) return;
+    await this.#context.loader.cancel(live);
+    if (live.state === 'streaming' || live.state === 'catching_up') await this.#context.loop.pauseObject(live);
+    else if (live.state === 'pending' || live.state === 'copying') await this.#giveUp(live, 'paused', { reason: null });
+    this.#context.observer.objectState(live.source, live.state, null);
   }
 
   /** Loads an object's rows anew; the rows that are there stay until the new ones are complete. */
   async reload(label: string, planned: PlannedObject): Promise<void> {
     await this.remove(label);
-    await this.#place({ ...planned, record: planned.record === null ? null : { ...planned.record, restartRequested: true } });
+    const asked = { ...planned, record: planned.record === null ? null : { ...planned.record, restartRequested: true } };
+    await this.#place(asked, wasStreamed(planned) ? 'no_writers' : 'writers');
     this.startLoads();
   }
 
@@ -106,36 +135,52 @@ export class ObjectKeeper {
     await this.#sessions.closeIdle();
   }
 
-  async #place(planned: PlannedObject): Promise<void> {
-    const { loop, observer, prepared } = this.#context;
-    const label = objectLabel(planned.source);
+  /** Whatever goes wrong here with one object is its own matter. */
+  async #place(planned: PlannedObject, wait: 'writers' | 'no_writers'): Promise<void> {
+    const { observer, prepared } = this.#context;
+    const { outcome } = planned;
     const resumption = resumptionOf(planned, prepared.isFresh ? null : prepared.checkpoint);
-    if (resumption.kind === 'rest' || planned.outcome.kind === 'refused') {
+    if (planned.record?.resumeRequested === true) await this.#patch(planned.source, { resumeRequested: false });
+    if (resumption.kind === 'rest' || outcome.kind === 'refused') {
+      const state = resumption.kind === 'rest' ? resumption.state : 'ineligible';
+      const error = state === 'ineligible' && outcome.kind === 'refused' ? outcome.error : null;
       const reason = resumption.kind === 'rest' ? resumption.reason : null;
-      observer.objectState(planned.source, resumption.kind === 'rest' ? resumption.state : 'ineligible', reason);
+      observer.objectState(planned.source, state, error ?? (reason === null ? null : errorOfReason(reason, planned.source)));
       return;
     }
-    const { table } = planned.outcome;
-    const expected = planned.record?.columns ?? null;
-    const shown: DestinationTable = expected === null || resumption.kind === 'load' ? table : { ...table, columns: expected };
-    const start = { state: 'pending' as const, applied: loop.received, handoff: null };
-    const live = liveObject(planned, shown, start);
-    this.#kept.set(label, { planned, live });
+    const loadable: LoadableObject = { ...planned, outcome };
+    const live = liveObject(loadable, tableOf(loadable, resumption), this.#context.loop.received);
+    this.#kept.set(objectLabel(planned.source), live);
+    try {
+      await this.#enter(live, loadable, { resumption, wait });
+    } catch (error) {
+      if (!isOfObject(error)) throw error;
+      const applied = resumption.kind === 'stream' ? { appliedLsn: resumption.applied } : NOTHING_LOADED;
+      await this.#fail(live, error, applied);
+      if (resumption.kind === 'stream') this.#hold(live, resumption.applied);
+    }
+  }
+
+  async #enter(
+    live: LiveObject,
+    planned: LoadableObject,
+    { resumption, wait }: { readonly resumption: Exclude<Resumption, { kind: 'rest' }>; readonly wait: 'writers' | 'no_writers' },
+  ): Promise<void> {
+    const { loop, observer, prepared } = this.#context;
     switch (resumption.kind) {
       case 'hold':
         live.state = resumption.state;
-        live.applied = resumption.applied;
-        loop.addObject(live);
+        // From now on its position is its own: the checkpoint goes on without it.
+        if (planned.record?.state !== live.state) await this.#patch(live.source, { state: live.state, appliedLsn: resumption.applied });
+        this.#hold(live, resumption.applied);
         observer.objectState(live.source, live.state, resumption.reason === null ? null : errorOfReason(resumption.reason, live.source));
         return;
       case 'stream':
+        await this.#onControl((session) => this.#aim(live, tableOf(planned, resumption), session));
         live.state = resumption.applied < prepared.checkpoint || resumption.handoff !== null ? 'catching_up' : 'streaming';
         live.applied = resumption.applied;
         live.handoff = resumption.handoff;
-        await this.#onControl(async (session) => {
-          await this.#aim(live, shown, session);
-          await setObjectState(session, prepared.fence, live.source, { state: live.state, reason: null, resumeRequested: false });
-        });
+        await this.#patch(live.source, { state: live.state, appliedLsn: live.applied, reason: null });
         loop.addObject(live);
         observer.objectState(live.source, live.state, null);
         return;
@@ -146,14 +191,19 @@ export class ObjectKeeper {
           live.applied = planned.record?.appliedLsn ?? prepared.checkpoint;
           loop.addObject(live);
         }
-        if (!this.#context.settings.loadHistoricalData && !wasRequested(planned)) return this.#startWithoutHistory(live, planned.outcome);
-        this.#due.push(() => this.#load(live, planned, planned.outcome as TableOutcome, resumption.resume));
-        observer.objectState(live.source, resumption.resume ? 'copying' : 'pending', null);
+        if (!this.#context.settings.loadHistoricalData && !wasRequested(planned)) return this.#startWithoutHistory(live, planned);
+        this.#due.push(() => this.#addLoad(live, planned, { resume: resumption.resume, waits: wait === 'writers' && !resumption.resume }));
+        observer.objectState(live.source, live.state, null);
     }
   }
 
+  #hold(live: LiveObject, applied: LiveObject['applied']): void {
+    live.applied = applied;
+    this.#context.loop.addObject(live);
+  }
+
   /** Only changes from now on: the table is made empty, with its key. */
-  async #startWithoutHistory(live: LiveObject, outcome: TableOutcome): Promise<void> {
+  async #startWithoutHistory(live: LiveObject, { outcome }: LoadableObject): Promise<void> {
     const { prepared, loop, observer } = this.#context;
     const owner = { fence: prepared.fence, source: live.source };
     await this.#onControl(async (session) => {
@@ -168,85 +218,56 @@ export class ObjectKeeper {
     observer.objectState(live.source, 'streaming', null);
   }
 
-  #load(live: LiveObject, planned: PlannedObject, outcome: TableOutcome, resume: boolean): void {
-    this.#context.loader.add({ object: live, run: (signal) => this.#runLoad(live, planned, outcome, resume, signal) });
+  #addLoad(live: LiveObject, planned: LoadableObject, how: { readonly resume: boolean; readonly waits: boolean }): void {
+    this.#context.loader.add({
+      object: live,
+      sizeBytes: planned.source.sizeBytes,
+      ready: (signal) => (how.waits ? this.#writersAreDone(planned, signal) : Promise.resolve()),
+      run: async (signal, attempt) => {
+        const again = attempt > 1 ? await this.#planAgain(live) : { planned, resume: how.resume };
+        const outcome = await loadObject(this.#loads, { live, signal, ...again });
+        await this.#handOver(live, again.planned.outcome.table, outcome);
+      },
+      failed: (error, attempt) => this.#loadFailed(live, error, attempt),
+    });
   }
 
-  async #runLoad(live: LiveObject, planned: PlannedObject, outcome: TableOutcome, resume: boolean, signal: AbortSignal): Promise<void> {
-    const { prepared, loop, observer } = this.#context;
-    const { fence } = prepared;
-    const { source } = live;
-    const mode = await this.#onControl((session) => this.#makeTable(session, live, planned, outcome));
-    const goesOn = resume && mode !== 'recreated';
-    const unfinished = goesOn ? await this.#onControl((session) => this.#unfinished(session, planned.record)) : null;
-    if (!resume) await loop.beginKeepingAside(live);
-    observer.objectState(source, 'copying', null);
-    let generation = planned.record?.copyGeneration ?? 0;
-    const outcomeOfCopy = await copyObject(this.#sessions, {
-      source: planned.source,
-      destination: outcome.table,
-      mode: mode === 'rows_stay' ? 'reload' : 'first',
-      unfinished,
-      workers: this.#context.tuning?.workersPerLoad ?? WORKERS_PER_LOAD,
-      tuning: { chunkBytes: this.#context.tuning?.chunkBytes },
-      hasStreamedInvisible: (snapshot) => loop.recent.hasRunning(snapshot),
-      signal,
-      hooks: {
-        begin: async (session, start) => {
-          if (start.kind === 'fresh') generation++;
-          await setObjectState(session, fence, source, {
-            state: 'copying',
-            sourceOid: live.sourceOid,
-            reason: null,
-            appliedLsn: live.applied,
-            restartRequested: false,
-            resumeRequested: false,
-            ...(start.kind === 'fresh'
-              ? {
-                  copyGeneration: generation,
-                  resetCounters: true,
-                  snapshot: start.snapshotText,
-                  snapshotLsn: start.endLsn,
-                  leaves: planned.source.leaves,
-                  overlap: false,
-                }
-              : {}),
-          });
-        },
-        recordPiece: (piece) =>
-          recordChunk(fence, {
-            source,
-            copyGeneration: generation,
-            chunkNo: piece.no,
-            leafOid: piece.leafOid,
-            fromPage: piece.fromPage,
-            toPage: piece.toPage,
-            rows: piece.rows,
-            bytes: piece.bytes,
-          }),
-        holdEpoch: () => holdEpochSql(fence),
-        addKeys: (session) => addKeys(session, fence, outcome.table),
-        finish: async (session, done) => {
-          await setObjectState(session, fence, source, {
-            state: 'catching_up',
-            snapshot: done.snapshotText,
-            snapshotLsn: done.endLsn,
-            overlap: done.overlap,
-            leaves: planned.source.leaves,
-            appliedLsn: live.applied,
-            reason: null,
-          });
-        },
-        onProgress: (progress) =>
-          observer.copyProgress(source, {
-            rows: progress.rows,
-            bytes: progress.bytes,
-            estimatedRows: planned.source.estimatedRows < 0 ? null : planned.source.estimatedRows,
-            estimatedBytes: planned.source.sizeBytes,
-          }),
-      },
+  /** What a transaction wrote to the table before it was published is not in the stream: such transactions must end before the snapshot. */
+  async #writersAreDone(planned: LoadableObject, signal: AbortSignal): Promise<void> {
+    const { source, prepared } = this.#context;
+    const oids = [planned.source.oid, ...planned.source.leaves.map((leaf) => leaf.oid)];
+    const outcome = await waitForWriters(source, oids, { timeoutMs: WRITERS_TIMEOUT_MS, signal });
+    if (outcome.kind === 'timeout') {
+      const label = objectLabel(planned.source);
+      const writers = outcome.writers.map(describeWriter).join('; ');
+      const cause = `transactions that wrote to ${label} when it was published are still open: ${writers}`;
+      throw new MillraceError('source_blocked', { cause, object: label, side: 'source' });
+    }
+    // Many tables that came together need this once.
+    this.#refresh ??= delay(REFRESH_AFTER_MS).then(() => {
+      this.#refresh = null;
+      return refreshPublications(source, prepared.names.publications);
     });
-    await this.#handOver(live, outcome.table, outcomeOfCopy);
+    await this.#refresh;
+    signal.throwIfAborted();
+  }
+
+  /** Another attempt: from what the catalogue and the state say now. */
+  async #planAgain(live: LiveObject): Promise<{ readonly planned: LoadableObject; readonly resume: boolean }> {
+    const { source, destination, settings } = this.#context;
+    const records = await this.#onControl((session) => loadObjects(session, settings.name));
+    const plan = await this.#onControl(() => planPipeline({ source, destination, settings, records }));
+    const planned = plan.objects.find((object) => objectLabel(object.source) === live.key);
+    if (planned === undefined || planned.source.oid !== live.sourceOid) {
+      throw new MillraceError('object_vanished', { cause: `${live.key} is gone`, object: live.key, side: 'source' });
+    }
+    if (planned.outcome.kind === 'refused') throw planned.outcome.error;
+    const loadable: LoadableObject = { ...planned, outcome: planned.outcome };
+    Object.assign(live, shapeOf(loadable.outcome.table));
+    return {
+      planned: loadable,
+      resume: live.state === 'copying' && planned.record?.state === 'copying' && planned.record.snapshot !== null,
+    };
   }
 
   async #handOver(live: LiveObject, table: DestinationTable, outcome: CopyOutcome): Promise<void> {
@@ -258,50 +279,49 @@ export class ObjectKeeper {
     loop.copyFinished(live);
   }
 
+  /** After how long the load is tried again; null when it is not, and the object has failed. */
+  async #loadFailed(live: LiveObject, error: unknown, attempt: number): Promise<number | null> {
+    const { loop, log, once, observer } = this.#context;
+    if (!(error instanceof MillraceError) || error.errorName === 'fenced') {
+      loop.fail(error);
+      return null;
+    }
+    const waitMs = retryAfterMs(error.errorName, attempt, once);
+    if (waitMs === null) {
+      await this.#fail(live, error, NOTHING_LOADED);
+      return null;
+    }
+    log.warn('a historical load is tried again', { object: live.key, code: error.code, cause: error.facts.cause, waitMs });
+    observer.objectState(live.source, live.state, error);
+    // The load's own errors are shown; while a server can't be reached, nothing can be written either.
+    if (isOfObject(error)) await this.#patch(live.source, { reason: stateReason(error) });
+    return waitMs;
+  }
+
+  async #fail(live: LiveObject, error: MillraceError, position: ObjectPatch): Promise<void> {
+    const { log, observer } = this.#context;
+    log.error('an object can not go on', { object: live.key, code: error.code, cause: error.facts.cause });
+    await this.#giveUp(live, 'failed', { reason: stateReason(error), ...position });
+    observer.objectState(live.source, 'failed', error);
+  }
+
+  /** The state is written first: a crash in between must not find a position that nobody kept. */
+  async #giveUp(live: LiveObject, state: 'paused' | 'failed', patch: ObjectPatch): Promise<void> {
+    await this.#patch(live.source, { ...NOTHING_LOADED, ...patch, state });
+    this.#context.loop.removeObject(live);
+    live.state = state;
+  }
+
+  #patch(source: LiveObject['source'], patch: ObjectPatch): Promise<void> {
+    return this.#onControl((session) =>
+      setObjectState(session, this.#context.prepared.fence, { schema: source.schema, name: source.name }, patch),
+    );
+  }
+
   #onControl<T>(work: (session: PgSession) => Promise<T>): Promise<T> {
     const run = this.#control.then(() => work(this.#context.destination));
     this.#control = run.catch(() => {});
     return run;
-  }
-
-  /** Makes the destination table, or finds ours. `recreated`: its columns had changed, so it was dropped and made anew, empty. */
-  async #makeTable(
-    session: PgSession,
-    live: LiveObject,
-    planned: PlannedObject,
-    outcome: TableOutcome,
-  ): Promise<'created' | 'recreated' | 'rows_stay'> {
-    const owner = { fence: this.#context.prepared.fence, source: live.source };
-    try {
-      const made = await createDestinationTable(session, owner, outcome);
-      if (made.kind === 'created') return 'created';
-      const loadedBefore = planned.record !== null && planned.record.copyGeneration > 0 && planned.record.state !== 'copying';
-      return loadedBefore ? 'rows_stay' : 'created';
-    } catch (error) {
-      const oid = planned.record?.destinationOid ?? null;
-      if (!(error instanceof MillraceError) || error.errorName !== 'object_schema_changed' || oid === null) throw error;
-      await dropDestinationTable(session, owner, oid);
-      await createDestinationTable(session, owner, outcome);
-      return 'recreated';
-    }
-  }
-
-  async #unfinished(session: PgSession, record: ObjectRecord | null): Promise<UnfinishedCopy | null> {
-    if (record === null || record.snapshot === null || record.snapshotLsn === null || record.leaves === null) return null;
-    const chunks = await loadChunks(session, this.#context.settings.name, { source: record.source, copyGeneration: record.copyGeneration });
-    return {
-      snapshotText: record.snapshot,
-      endLsn: record.snapshotLsn,
-      leaves: record.leaves,
-      finished: chunks.map(({ chunkNo, leafOid, fromPage, toPage, rows, bytes }) => ({
-        no: chunkNo,
-        leafOid,
-        fromPage,
-        toPage,
-        rows,
-        bytes,
-      })),
-    };
   }
 
   /** Tells the apply lane where the object's changes go. */
@@ -318,6 +338,51 @@ export class ObjectKeeper {
   }
 }
 
+const REFRESH_AFTER_MS = 50;
+
+/** The columns that the object's rows at the destination have: those of its load, until it is loaded again. */
+function tableOf(planned: LoadableObject, resumption: Resumption): DestinationTable {
+  const { table } = planned.outcome;
+  const columns = resumption.kind === 'load' ? null : (planned.record?.columns ?? null);
+  return columns === null ? table : { ...table, columns };
+}
+
 function wasRequested(planned: PlannedObject): boolean {
   return planned.record?.restartRequested ?? false;
+}
+
+/** Whether the object is loaded again on request alone: then every change since its last load has been published. */
+function wasStreamed({ record, source, outcome }: PlannedObject): boolean {
+  if (record === null || !record.restartRequested || record.appliedLsn === null || record.sourceOid !== source.oid) return false;
+  return record.identity !== null && outcome.kind === 'table' && sameIdentity(record.identity, outcome.table.identity);
+}
+
+/** Errors that are about a server or this process, whichever object they met. */
+const NOT_OF_AN_OBJECT: ReadonlySet<ErrorName> = new Set([
+  'fenced',
+  'connection_failed',
+  'connection_lost',
+  'protocol_violation',
+  'authentication_failed',
+  'role_cannot_login',
+]);
+
+function isOfObject(error: unknown): error is MillraceError {
+  return error instanceof MillraceError && !NOT_OF_AN_OBJECT.has(error.errorName);
+}
+
+/** The table changed between the plan and the snapshot: a new plan mends that. */
+const MENDED_BY_PLANNING: ReadonlySet<ErrorName> = new Set(['object_schema_changed', 'object_vanished']);
+
+function retryAfterMs(name: ErrorName, attempt: number, once: boolean): number | null {
+  if (MENDED_BY_PLANNING.has(name)) return attempt < REPLAN_ATTEMPTS ? backoffMs(attempt) : null;
+  if (once && attempt >= ONCE_ATTEMPTS) return null;
+  switch (CATALOGUE[name].retry) {
+    case 'backoff':
+      return backoffMs(attempt);
+    case 'slow':
+      return SLOW_RETRY_MS;
+    default:
+      return null;
+  }
 }

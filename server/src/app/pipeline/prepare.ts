@@ -1,7 +1,7 @@
 // Makes everything ready for a stream: state, proof of continuity, publications, slot; decides where the stream begins.
 import { connect } from '../../db/connect.ts';
 import type { PgSession } from '../../db/session.ts';
-import { loadObjects, loadPipeline, setPipelineState, takeOver, upsertObjects } from '../../destination/state.ts';
+import { loadObjects, loadPipeline, setPipelineState, takeOver } from '../../destination/state.ts';
 import { installState } from '../../destination/state-install.ts';
 import { rebindPipeline, startAnew } from '../../destination/state-start.ts';
 import type { Fence, ObjectRecord, PipelineRecord } from '../../destination/state-records.ts';
@@ -11,14 +11,14 @@ import { MillraceError } from '../../model/error.ts';
 import { type Lsn, minLsn } from '../../pg/lsn.ts';
 import { hasFeature } from '../../pg/version.ts';
 import { type ContinuityVerdict, judgeContinuity, type Lost, type StoredPosition } from '../../source/continuity.ts';
-import { waitForWriters } from '../../source/lock-wait.ts';
-import { ensurePublications, readPublications, refreshPublications } from '../../source/publication.ts';
+import { ensurePublications, readPublications } from '../../source/publication.ts';
 import { dropSlot, inspectSlot } from '../../source/slot.ts';
 import { createSlot } from '../../source/slot-create.ts';
 import type { ReplicationNames } from '../../source/slot-name.ts';
 import { identifySystem, readTimelineHistory, type SystemIdentity } from '../../source/system.ts';
 import { resumptionOf, stateReason } from './live-objects.ts';
 import { pipelineNames } from './names.ts';
+import { type PlannedResumption, rememberObjects, rememberVanished } from './object-memory.ts';
 import type { PipelineRun } from './pipeline-run.ts';
 import { type PipelinePlan, type PlannedObject, planPipeline } from './plan.ts';
 
@@ -43,7 +43,6 @@ export interface PrepareContext extends PipelineRun {
 }
 
 const SLOT_TIMEOUT_MS = 60_000;
-const WRITERS_TIMEOUT_MS = 600_000;
 
 /**
  * Throws the continuity errors (`slot_lost`, `destination_rewound`, …), `publication_not_allowed`, `slot_creation_blocked` and whatever
@@ -95,14 +94,16 @@ async function prepareWith(context: PrepareContext, replication: PgSession): Pro
     await setPipelineState(destination, fence, { state: 'loading', reason: null, slotName: null, timeline: system.timeline });
   }
   const resumeFrom = startOver ? null : checkpoint;
-  await rememberObjects(destination, fence, plan, resumeFrom);
+  await rememberVanished(destination, fence, { records, plan });
+  const objects = plan.objects.map((planned) => ({ planned, resumption: resumptionOf(planned, resumeFrom) }));
+  await rememberObjects(destination, fence, objects);
   failpoint('session.after_first_state');
   return {
     fence,
     names,
     isFresh: startOver,
     checkpoint,
-    from: startOf(plan, resumeFrom, checkpoint),
+    from: startOf(objects, checkpoint),
     format: formatOf(plan),
     plan,
     streamFrom,
@@ -127,48 +128,23 @@ async function judge(context: PrepareContext, replication: PgSession, { system, 
   });
 }
 
-/** The publications with every object that is wanted, now or when it is resumed. Waits for writers of tables that came in late. */
+/** The publications with every object that is wanted, now or when it is resumed. */
 export async function publish(context: PrepareContext, names: ReplicationNames, plan: PipelinePlan): Promise<readonly string[]> {
-  const { source, signal, log } = context;
+  const { source } = context;
   const wanted = plan.objects
     .filter((object) => object.desired !== 'skipped' && object.outcome.kind === 'table')
     .map((object) => object.source);
   const full = wanted.filter((table) => table.identity.kind !== 'none');
   const insertOnly = wanted.filter((table) => table.identity.kind === 'none');
   const change = await ensurePublications(source, names.publications, { full, insertOnly });
-  if (change.added.length > 0) {
-    const oids = change.added.flatMap((table) => [table.oid, ...table.leaves.map((leaf) => leaf.oid)]);
-    const outcome = await waitForWriters(source, oids, { timeoutMs: WRITERS_TIMEOUT_MS, signal });
-    if (outcome.kind === 'timeout')
-      log.warn('transactions that are open for long may hide changes of new tables', { writers: outcome.writers.length });
-    await refreshPublications(source, names.publications);
-  }
   return change.streamFrom;
 }
 
-async function rememberObjects(destination: PgSession, fence: Fence, plan: PipelinePlan, checkpoint: Lsn | null): Promise<void> {
-  const entries = plan.objects.map((object) => {
-    const resumption = resumptionOf(object, checkpoint);
-    const rest = resumption.kind === 'rest' ? resumption : null;
-    const state = rest?.state ?? (resumption.kind === 'load' && !resumption.resume ? 'pending' : (object.record?.state ?? 'pending'));
-    return {
-      source: { schema: object.source.schema, name: object.source.name },
-      sourceOid: object.source.oid,
-      state,
-      desired: object.desired,
-      reason: rest === null ? (object.record?.reason ?? null) : rest.reason === null ? null : stateReason(rest.reason),
-      destination: { schema: object.name.schema, name: object.name.name },
-    };
-  });
-  await upsertObjects(destination, fence, entries);
-}
-
-function startOf(plan: PipelinePlan, checkpointForResumption: Lsn | null, checkpoint: Lsn): Lsn {
+function startOf(objects: readonly PlannedResumption[], checkpoint: Lsn): Lsn {
   let from = checkpoint;
-  for (const object of plan.objects) {
-    const resumption = resumptionOf(object, checkpointForResumption);
+  for (const { planned, resumption } of objects) {
     if (resumption.kind === 'stream' || resumption.kind === 'hold') from = minLsn(from, resumption.applied);
-    if (resumption.kind === 'load' && resumption.resume && object.record?.appliedLsn) from = minLsn(from, object.record.appliedLsn);
+    if (resumption.kind === 'load' && resumption.resume && planned.record?.appliedLsn) from = minLsn(from, planned.record.appliedLsn);
   }
   return from;
 }

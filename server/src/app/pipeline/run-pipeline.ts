@@ -13,6 +13,9 @@ import { SessionRestart } from './session-restart.ts';
 const SLOW_RETRY_MS = 60_000;
 /** Transient errors in a row, without any progress, after which `once` gives up. */
 const ONCE_ATTEMPTS = 6;
+/** Sessions shorter than this are begun anew at once only a few times in a row. */
+const QUICK_RESTART_MS = 10_000;
+const QUICK_RESTARTS = 3;
 
 /**
  * Runs until the signal aborts or, with `once`, until the work is done. Throws a `MillraceError` when a person has to do something: at the
@@ -21,11 +24,13 @@ const ONCE_ATTEMPTS = 6;
 export async function runPipeline(run: PipelineRun): Promise<void> {
   let hasWorked = false;
   let failures = 0;
+  let restarts = 0;
   while (!run.signal.aborted) {
     const onWorking = (): void => {
       hasWorked = true;
       failures = 0;
     };
+    const startedAtMs = performance.now();
     try {
       await runSession({ ...run, onWorking });
       return;
@@ -33,6 +38,9 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
       if (run.signal.aborted) return;
       if (error instanceof SessionRestart) {
         run.log.info('starting the session anew', { why: error.message });
+        restarts = performance.now() - startedAtMs < QUICK_RESTART_MS ? restarts + 1 : 0;
+        // One object that fails again and again must not keep the others from streaming.
+        if (restarts > QUICK_RESTARTS) await delay(backoffMs(restarts - QUICK_RESTARTS), undefined, { signal: run.signal }).catch(() => {});
         continue;
       }
       const problem = asMillraceError(error);

@@ -8,12 +8,10 @@ import { ApplySession } from '../../destination/apply-session.ts';
 import { noteConfirmed, setObjectState, setPipelineState } from '../../destination/state.ts';
 import { ApplyLoop } from '../../engine/apply-loop.ts';
 import { ObjectHalt } from '../../engine/assembler.ts';
-import type { LiveObject } from '../../engine/live-object.ts';
 import { binaryRows } from '../../model/batch/binary-rows.ts';
 import { textRows } from '../../model/batch/text-rows.ts';
-import { MillraceError } from '../../model/error.ts';
 import { objectLabel } from '../../model/table.ts';
-import { formatLsn, type Lsn } from '../../pg/lsn.ts';
+import { formatLsn, type Lsn, maxLsn } from '../../pg/lsn.ts';
 import { unixMs } from '../../pg/timestamp.ts';
 import { type ChangeStream, openChangeStream } from '../../source/change-stream.ts';
 import { SpoolFile } from '../../source/spool-file.ts';
@@ -75,7 +73,7 @@ class Session {
     const applySession = await this.#connect('destination', 'apply', applyPurpose);
     const lane = new DestinationLane(new ApplySession(new WireSession(applySession)), fence);
     this.#lane = lane;
-    const loader = new Loader(CONCURRENT_LOADS, (object, error) => this.#loop?.fail(haltOf(object, error)));
+    const loader = new Loader(CONCURRENT_LOADS, (error) => this.#loop?.fail(error));
     this.#loader = loader;
 
     const format = prepared.format === 'binary' ? binaryRows : textRows;
@@ -162,9 +160,12 @@ class Session {
     const { object, reason, remedy } = error;
     const label = objectLabel(object.source);
     await this.#lane?.close();
+    // While it streamed, the checkpoint was its position; from now on it has its own.
+    const applied = object.state === 'streaming' ? maxLsn(object.applied, this.#loop?.checkpoint ?? object.applied) : object.applied;
     await setObjectState(destination, prepared.fence, object.source, {
       state: 'failed',
       reason: stateReason(reason),
+      appliedLsn: applied,
       ...(remedy === 'reload' ? { restartRequested: true } : {}),
     });
     this.#context.observer.objectState(object.source, 'failed', reason);
@@ -229,8 +230,4 @@ class Session {
 interface Pair {
   readonly source: PgSession;
   readonly destination: PgSession;
-}
-
-function haltOf(object: LiveObject, error: unknown): unknown {
-  return error instanceof MillraceError ? new ObjectHalt(object, error, 'user') : error;
 }

@@ -1,13 +1,14 @@
 // Looks, while a pipeline runs, for what operators ask and for what changed in the source's catalogue, and has it carried out.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { PgSession } from '../../db/session.ts';
-import { loadObjects, upsertObjects } from '../../destination/state.ts';
+import { loadObjects } from '../../destination/state.ts';
 import type { ObjectRecord } from '../../destination/state-records.ts';
 import { objectLabel } from '../../model/table.ts';
 import { diffPartitions, needsReload } from '../../source/partitions.ts';
 import { readCatalogueSignature } from '../../source/signature.ts';
-import { resumptionOf } from './live-objects.ts';
+import { loadAnew, type Resumption, sameIdentity } from './live-objects.ts';
 import type { ObjectKeeper } from './object-keeper.ts';
+import { rememberObjects, rememberVanished } from './object-memory.ts';
 import type { PipelineRun } from './pipeline-run.ts';
 import { type PlannedObject, planPipeline } from './plan.ts';
 import { type Prepared, publish } from './prepare.ts';
@@ -29,6 +30,8 @@ const CATALOGUE_ROUNDS = 4;
 export class Watcher {
   readonly #context: WatcherContext;
   #known: ReadonlyMap<string, PlannedObject>;
+  /** Objects whose wished reload is on its way. */
+  readonly #reloading = new Set<string>();
   #signature: string | null = null;
 
   constructor(context: WatcherContext) {
@@ -50,6 +53,7 @@ export class Watcher {
     for (const record of records) {
       const label = objectLabel(record.source);
       const known = this.#known.get(label);
+      if (!record.restartRequested) this.#reloading.delete(label);
       if (known === undefined) continue;
       const planned: PlannedObject = {
         ...known,
@@ -57,8 +61,12 @@ export class Watcher {
         desired: known.desired === 'skipped' && record.desired !== 'skipped' ? record.desired : record.desired,
       };
       if (record.resumeRequested) throw new SessionRestart(`${label} is resumed`);
-      if (record.restartRequested && record.desired === 'included') await this.#reload(planned);
-      else if (record.desired !== known.desired) await this.#changeDesire(planned, known);
+      if (record.restartRequested && record.desired === 'included') {
+        // The wish stays written until the load begins, which may have to wait for others.
+        if (this.#reloading.has(label)) continue;
+        this.#reloading.add(label);
+        await this.#reload(planned);
+      } else if (record.desired !== known.desired) await this.#changeDesire(planned, known);
       else continue;
       this.#known = new Map(this.#known).set(label, { ...planned, record });
     }
@@ -72,7 +80,8 @@ export class Watcher {
         return keeper.pause(label);
       case 'skipped':
         await keeper.remove(label);
-        return this.#publishAll(planned);
+        await this.#publishAll(planned);
+        return this.#context.observer.objectState(planned.source, 'skipped', null);
       case 'included':
         if (before.desired === 'paused') throw new SessionRestart(`${label} is included again`);
         await this.#publishAll(planned);
@@ -94,31 +103,23 @@ export class Watcher {
 
   async #remember(planned: PlannedObject): Promise<void> {
     const { destination, prepared } = this.#context;
-    const resumption = resumptionOf(planned, prepared.checkpoint);
-    await upsertObjects(destination, prepared.fence, [
-      {
-        source: { schema: planned.source.schema, name: planned.source.name },
-        sourceOid: planned.source.oid,
-        state: resumption.kind === 'rest' ? resumption.state : 'pending',
-        desired: planned.desired,
-        reason: null,
-        destination: { schema: planned.name.schema, name: planned.name.name },
-      },
-    ]);
+    const resumption: Resumption =
+      planned.desired === 'skipped' ? { kind: 'rest', state: 'skipped', reason: null } : loadAnew(planned.desired);
+    await rememberObjects(destination, prepared.fence, [{ planned, resumption }]);
   }
 
   /** New tables, tables that were dropped and made again, partitions that came and went, identities that changed. */
   async #lookAtCatalogue(records: readonly ObjectRecord[]): Promise<void> {
-    const { source, destination, settings } = this.#context;
+    const { source, destination, settings, prepared, keeper, observer } = this.#context;
     const signature = await readCatalogueSignature(source);
     if (signature === this.#signature) return;
     const isFirst = this.#signature === null;
     const plan = await planPipeline({ source, destination, settings, records });
     if (plan.objects.some((object) => this.#needsOtherFormat(object))) throw new SessionRestart('the stream needs the text format');
     for (const planned of plan.objects) await this.#compare(planned, isFirst);
-    for (const [label, known] of this.#known) {
-      if (!plan.objects.some((object) => objectLabel(object.source) === label) && known.desired !== 'skipped')
-        await this.#context.keeper.remove(label);
+    for (const { record, error } of await rememberVanished(destination, prepared.fence, { records, plan })) {
+      await keeper.remove(objectLabel(record.source));
+      observer.objectState(record.source, 'ineligible', error);
     }
     this.#known = byLabel(plan.objects);
     this.#signature = signature;
@@ -140,7 +141,7 @@ export class Watcher {
       log.warn('partitions changed outside of the log; loading the object again', { object: label });
       return this.#reload(planned);
     }
-    if (JSON.stringify(known.source.identity) !== JSON.stringify(planned.source.identity)) {
+    if (!sameIdentity(known.source.identity, planned.source.identity)) {
       log.warn('the replica identity changed; loading the object again', { object: label });
       await this.#reload(planned);
     }

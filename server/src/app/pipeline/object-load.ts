@@ -1,0 +1,156 @@
+// The historical load of one object inside a running session: its table, its rows, and the hand-over to the stream.
+import type { PgSession } from '../../db/session.ts';
+import { addKeys, createDestinationTable, dropDestinationTable } from '../../destination/ddl.ts';
+import { isIntact, loadPlace } from '../../destination/load-place.ts';
+import { holdEpoch as holdEpochSql, recordChunk } from '../../destination/load-record.sql.ts';
+import { loadChunks, setObjectState } from '../../destination/state.ts';
+import type { Fence, ObjectRecord } from '../../destination/state-records.ts';
+import type { LiveObject } from '../../engine/live-object.ts';
+import { type DestinationTable, writtenColumns } from '../../model/destination-table.ts';
+import { MillraceError } from '../../model/error.ts';
+import type { Snapshot } from '../../pg/snapshot.ts';
+import { type CopyHooks, type CopyOutcome, type CopyRequest, copyObject } from '../copy/copy-object.ts';
+import type { UnfinishedCopy } from '../copy/resume.ts';
+import type { CopySessions } from '../copy/sessions.ts';
+import type { PipelineObserver } from './observer.ts';
+import type { PipelineTuning } from './pipeline-run.ts';
+import type { PlannedObject } from './plan.ts';
+
+export type TableOutcome = Extract<PlannedObject['outcome'], { kind: 'table' }>;
+
+/** A planned object that can have a twin. */
+export type LoadableObject = PlannedObject & { readonly outcome: TableOutcome };
+
+export interface LoadContext {
+  readonly fence: Fence;
+  readonly sessions: CopySessions;
+  readonly observer: PipelineObserver;
+  readonly tuning: PipelineTuning | undefined;
+  /** Runs work on the control session of the destination, one after another. */
+  readonly onControl: <T>(work: (session: PgSession) => Promise<T>) => Promise<T>;
+  readonly hasStreamedInvisible: (snapshot: Snapshot) => boolean;
+  /** Keeps the object's changes from the next transaction on, unless a load that is resumed has kept them all the time. */
+  readonly keepAside: (live: LiveObject) => Promise<void>;
+}
+
+export interface LoadTask {
+  readonly live: LiveObject;
+  readonly planned: LoadableObject;
+  /** Goes on from the pieces of an earlier attempt, whose changes have been kept since. */
+  readonly resume: boolean;
+  readonly signal: AbortSignal;
+}
+
+const WORKERS_PER_LOAD = 2;
+
+/** Loads the object's rows. Its state then is `catching_up` at the destination; the caller lets the stream take over. */
+export async function loadObject(context: LoadContext, task: LoadTask): Promise<CopyOutcome> {
+  const { live, planned, signal } = task;
+  const made = await context.onControl((session) => makeTable(session, context.fence, planned));
+  const goesOn = task.resume && made !== 'recreated';
+  const unfinished = goesOn ? await context.onControl((session) => unfinishedCopy(session, context.fence, planned.record)) : null;
+  if (!task.resume) await context.keepAside(live);
+  context.observer.objectState(live.source, 'copying', null);
+  const request: CopyRequest = {
+    source: planned.source,
+    destination: planned.outcome.table,
+    mode: made === 'rows_stay' ? 'reload' : 'first',
+    unfinished,
+    workers: context.tuning?.workersPerLoad ?? WORKERS_PER_LOAD,
+    tuning: { chunkBytes: context.tuning?.chunkBytes },
+    hasStreamedInvisible: context.hasStreamedInvisible,
+    signal,
+    hooks: hooksOf(context, live, planned),
+  };
+  return copyObject(context.sessions, request);
+}
+
+function hooksOf({ fence, observer }: LoadContext, live: LiveObject, planned: LoadableObject): CopyHooks {
+  const { source } = live;
+  let generation = planned.record?.copyGeneration ?? 0;
+  return {
+    begin: async (session, start) => {
+      const common = {
+        state: 'copying',
+        sourceOid: live.sourceOid,
+        reason: null,
+        appliedLsn: live.applied,
+        restartRequested: false,
+      } as const;
+      if (start.kind === 'resumed') return setObjectState(session, fence, source, common);
+      generation++;
+      await setObjectState(session, fence, source, {
+        ...common,
+        copyGeneration: generation,
+        resetCounters: true,
+        snapshot: start.snapshotText,
+        snapshotLsn: start.endLsn,
+        leaves: planned.source.leaves,
+        overlap: false,
+      });
+    },
+    recordPiece: ({ no, ...piece }) => recordChunk(fence, { source, copyGeneration: generation, chunkNo: no, ...piece }),
+    holdEpoch: () => holdEpochSql(fence),
+    addKeys: (session) => addKeys(session, fence, planned.outcome.table),
+    finish: (session, done) =>
+      setObjectState(session, fence, source, {
+        state: 'catching_up',
+        snapshot: done.snapshotText,
+        snapshotLsn: done.endLsn,
+        overlap: done.overlap,
+        leaves: planned.source.leaves,
+        appliedLsn: live.applied,
+        reason: null,
+      }),
+    onProgress: ({ rows, bytes }) => {
+      const { estimatedRows, sizeBytes } = planned.source;
+      observer.copyProgress(source, { rows, bytes, estimatedRows: estimatedRows < 0 ? null : estimatedRows, estimatedBytes: sizeBytes });
+    },
+  };
+}
+
+/**
+ * Makes the destination table, or finds ours. `recreated`: its columns had changed, so it was dropped and made anew, empty.
+ * `rows_stay`: it holds the rows of a load that was complete once; readers go on seeing them until the new ones are all there.
+ */
+async function makeTable(session: PgSession, fence: Fence, planned: LoadableObject): Promise<'created' | 'recreated' | 'rows_stay'> {
+  const { record, outcome } = planned;
+  const owner = { fence, source: { schema: planned.source.schema, name: planned.source.name } };
+  try {
+    const made = await createDestinationTable(session, owner, outcome);
+    if (made.kind === 'created' || record === null || record.copyGeneration === 0) return 'created';
+    // A load that was interrupted goes on where it put its rows: beside the table if it was a reload.
+    if (record.state !== 'copying' || record.restartRequested) return 'rows_stay';
+    return (await hasSideTable(session, outcome.table)) ? 'rows_stay' : 'created';
+  } catch (error) {
+    const oid = record?.destinationOid ?? null;
+    if (!(error instanceof MillraceError) || error.errorName !== 'object_schema_changed' || oid === null) throw error;
+    await dropDestinationTable(session, owner, oid);
+    await createDestinationTable(session, owner, outcome);
+    return 'recreated';
+  }
+}
+
+function hasSideTable(session: PgSession, table: DestinationTable): Promise<boolean> {
+  const columns = writtenColumns(table).map((column) => column.name);
+  const place = loadPlace('reload', { table: { schema: table.schema, name: table.name }, columns });
+  return isIntact(session, place, 0);
+}
+
+async function unfinishedCopy(session: PgSession, fence: Fence, record: ObjectRecord | null): Promise<UnfinishedCopy | null> {
+  if (record === null || record.snapshot === null || record.snapshotLsn === null || record.leaves === null) return null;
+  const chunks = await loadChunks(session, fence.pipeline, { source: record.source, copyGeneration: record.copyGeneration });
+  return {
+    snapshotText: record.snapshot,
+    endLsn: record.snapshotLsn,
+    leaves: record.leaves,
+    finished: chunks.map(({ chunkNo, leafOid, fromPage, toPage, rows, bytes }) => ({
+      no: chunkNo,
+      leafOid,
+      fromPage,
+      toPage,
+      rows,
+      bytes,
+    })),
+  };
+}

@@ -1,0 +1,91 @@
+// Writes down what is planned for objects, so that the state never promises a position that nobody keeps.
+import type { PgSession } from '../../db/session.ts';
+import { setObjectState, upsertObjects } from '../../destination/state.ts';
+import type { Fence, ObjectRecord } from '../../destination/state-records.ts';
+import { MillraceError } from '../../model/error.ts';
+import type { ErrorName } from '../../model/error-catalogue.ts';
+import { objectLabel } from '../../model/table.ts';
+import type { IneligibleRelation } from '../../source/eligibility.ts';
+import { NOTHING_LOADED, type Resumption, stateReason } from './live-objects.ts';
+import type { PipelinePlan, PlannedObject } from './plan.ts';
+
+export interface PlannedResumption {
+  readonly planned: PlannedObject;
+  readonly resumption: Resumption;
+}
+
+/**
+ * Adds new objects and updates the others. An object that is to be loaded loses its position: from now on nothing holds it in the slot.
+ * Throws `fenced`.
+ */
+export async function rememberObjects(session: PgSession, fence: Fence, objects: readonly PlannedResumption[]): Promise<void> {
+  for (const { planned, resumption } of objects) {
+    // Of the states that keep a position, only a pause can also mean that nothing is loaded.
+    const forgets = resumption.kind === 'rest' && resumption.state === 'paused' && planned.record !== null;
+    if (forgets) await setObjectState(session, fence, nameOf(planned), NOTHING_LOADED);
+  }
+  const entries = objects.map(({ planned, resumption }) => ({
+    source: nameOf(planned),
+    sourceOid: planned.source.oid,
+    state: stateOf(planned, resumption),
+    desired: planned.desired,
+    reason: resumption.kind === 'rest' ? resumption.reason : (planned.record?.reason ?? null),
+    destination: { schema: planned.name.schema, name: planned.name.name },
+  }));
+  await upsertObjects(session, fence, entries);
+}
+
+/**
+ * Objects of the state that are no table of the plan any more: dropped at the source, or not eligible. Their rows at the destination
+ * stay as they are. Returns those whose state changed by this, with the error that says why. Throws `fenced`.
+ */
+export async function rememberVanished(
+  session: PgSession,
+  fence: Fence,
+  { records, plan }: { readonly records: readonly ObjectRecord[]; readonly plan: PipelinePlan },
+): Promise<readonly { readonly record: ObjectRecord; readonly error: MillraceError }[]> {
+  const planned = new Set(plan.objects.map((object) => objectLabel(object.source)));
+  const ineligible = new Map(plan.ineligible.map((relation) => [objectLabel(relation), relation]));
+  const changed: { readonly record: ObjectRecord; readonly error: MillraceError }[] = [];
+  for (const record of records) {
+    const label = objectLabel(record.source);
+    if (planned.has(label)) continue;
+    const error = whyGone(label, ineligible.get(label));
+    if (record.state === 'ineligible' && record.reason?.cause === error.facts.cause) continue;
+    const patch = { state: 'ineligible', reason: stateReason(error), restartRequested: false, resumeRequested: false } as const;
+    await setObjectState(session, fence, record.source, { ...patch, ...NOTHING_LOADED });
+    changed.push({ record, error });
+  }
+  return changed;
+}
+
+function stateOf(planned: PlannedObject, resumption: Resumption) {
+  switch (resumption.kind) {
+    case 'rest':
+      return resumption.state;
+    case 'load':
+      return resumption.resume ? 'copying' : 'pending';
+    case 'hold':
+    case 'stream':
+      return planned.record?.state ?? 'pending';
+  }
+}
+
+function whyGone(label: string, relation: IneligibleRelation | undefined): MillraceError {
+  if (relation === undefined) {
+    const cause = `${label} is not at the source any more, or not in a schema that the pipeline looks at`;
+    return new MillraceError('object_vanished', { cause, object: label, side: 'source' });
+  }
+  const name: ErrorName =
+    relation.reason === 'no_select_privilege'
+      ? 'select_missing'
+      : relation.reason === 'row_level_security'
+        ? 'row_level_security'
+        : 'object_vanished';
+  const fix = relation.fix === '' ? undefined : relation.fix;
+  return new MillraceError(name, { cause: `${label}: ${relation.cause}`, fix, object: label, side: 'source' });
+}
+
+function nameOf(planned: PlannedObject) {
+  return { schema: planned.source.schema, name: planned.source.name };
+}
