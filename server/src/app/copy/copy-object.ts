@@ -14,9 +14,11 @@ import {
 } from '../../destination/load-place.ts';
 import { failpoint } from '../../lib/failpoint.ts';
 import { type DestinationTable, writtenColumns } from '../../model/destination-table.ts';
+import { MillraceError } from '../../model/error.ts';
 import type { SourceLeaf, SourceTable } from '../../model/table.ts';
 import type { Lsn } from '../../pg/lsn.ts';
 import type { Snapshot } from '../../pg/snapshot.ts';
+import { SqlState } from '../../pg/sqlstate.ts';
 import { hasFeature } from '../../pg/version.ts';
 import { type Chunk, type CopyLeaf, planChunks } from '../../source/chunks.ts';
 import type { CopyColumn } from '../../source/copy.sql.ts';
@@ -268,11 +270,21 @@ class ObjectCopy {
     const { control } = this.#desk;
     const { hooks, signal } = this.#request;
     signal.throwIfAborted();
-    await withBuildMemory(control, () => hooks.addKeys(control));
-    failpoint('copy.after_keys');
     const place = this.#place;
+    const rows = outcome.overlap ? null : outcome.rows;
+    let isSwapped = false;
+    try {
+      await withBuildMemory(control, () => hooks.addKeys(control));
+    } catch (error) {
+      if (place.kind !== 'beside' || !violatesKey(error)) throw error;
+      // The former rows don't fit a key that is new: they have to make room first.
+      await this.#transaction((session) => swapIn(session, place, { key: [], rows }));
+      isSwapped = true;
+      await withBuildMemory(control, () => hooks.addKeys(control));
+    }
+    failpoint('copy.after_keys');
     await this.#transaction(async (session) => {
-      if (place.kind === 'beside') await swapIn(session, place, { key: this.#key(), rows: outcome.overlap ? null : outcome.rows });
+      if (place.kind === 'beside' && !isSwapped) await swapIn(session, place, { key: this.#key(), rows });
       await hooks.finish(session, outcome);
       failpoint('copy.before_finish_commit');
     });
@@ -316,6 +328,11 @@ interface Piece {
 interface Counts {
   readonly rows: number;
   readonly bytes: number;
+}
+
+function violatesKey(error: unknown): boolean {
+  if (!(error instanceof MillraceError)) return false;
+  return error.facts.sqlstate === SqlState.uniqueViolation || error.facts.sqlstate === SqlState.notNullViolation;
 }
 
 function count(pieces: readonly FinishedPiece[]): Counts {
