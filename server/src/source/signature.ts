@@ -24,7 +24,7 @@ const SIGNATURE = `
       WHERE i.indrelid >= 16384 AND (i.indisprimary OR i.indisreplident)
     ), '')
     || COALESCE((
-      SELECT pg_catalog.string_agg(pg_catalog.concat_ws(':', h.inhrelid, h.inhparent), ',' ORDER BY h.inhrelid, h.inhparent)
+      SELECT pg_catalog.string_agg(pg_catalog.concat_ws(':', h.inhrelid, h.inhparent, h.xmin), ',' ORDER BY h.inhrelid, h.inhparent)
       FROM pg_catalog.pg_inherits AS h
     ), '')
   )`;

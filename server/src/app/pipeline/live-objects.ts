@@ -9,6 +9,7 @@ import { objectLabel, type RowIdentity } from '../../model/table.ts';
 import type { QualifiedName } from '../../pg/ident.ts';
 import { type Lsn, maxLsn } from '../../pg/lsn.ts';
 import { parseSnapshot } from '../../pg/snapshot.ts';
+import { diffPartitions, needsReload } from '../../source/partitions.ts';
 import type { PlannedObject } from './plan.ts';
 
 /** What is to happen with an object in the session that begins. */
@@ -30,6 +31,7 @@ export function resumptionOf(object: PlannedObject, checkpoint: Lsn | null): Res
   if (record === null || checkpoint === null || record.restartRequested) return loadAnew(desired);
   if (record.sourceOid !== object.source.oid) return loadAnew(desired);
   if (record.identity !== null && !sameIdentity(record.identity, outcome.table.identity)) return loadAnew(desired);
+  if (desired === 'included' && partitionsMoved(object)) return loadAnew(desired);
   switch (record.state) {
     case 'pending':
     case 'skipped':
@@ -49,6 +51,11 @@ export function resumptionOf(object: PlannedObject, checkpoint: Lsn | null): Res
       if (record.appliedLsn === null) return loadAnew(desired);
       return desired === 'paused' ? holdAt(record, 'paused', checkpoint) : goOn(record, checkpoint);
   }
+}
+
+/** Partitions came or went, with rows that no change spoke of, since the object's rows were loaded. */
+function partitionsMoved({ record, source }: PlannedObject): boolean {
+  return source.relkind === 'p' && record?.leaves != null && needsReload(diffPartitions(record.leaves, source.leaves));
 }
 
 /** How rows are found changed: neither the keys at the destination nor what the log says of old rows fit any more. */

@@ -78,6 +78,7 @@ export class ObjectKeeper {
       tuning,
       onControl: (work) => this.#onControl(work),
       hasStreamedInvisible: (snapshot) => loop.recent.hasRunning(snapshot),
+      generations: new Map(),
       keepAside: async (live) => {
         await loop.beginKeepingAside(live);
       },

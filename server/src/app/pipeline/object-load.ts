@@ -29,6 +29,8 @@ export interface LoadContext {
   /** Runs work on the control session of the destination, one after another. */
   readonly onControl: <T>(work: (session: PgSession) => Promise<T>) => Promise<T>;
   readonly hasStreamedInvisible: (snapshot: Snapshot) => boolean;
+  /** The last generation of each object's loads in this session: what the state said when a load was planned may be older. */
+  readonly generations: Map<string, number>;
   /** Keeps the object's changes from the next transaction on, unless a load that is resumed has kept them all the time. */
   readonly keepAside: (live: LiveObject) => Promise<void>;
 }
@@ -65,7 +67,7 @@ export async function loadObject(context: LoadContext, task: LoadTask): Promise<
   return copyObject(context.sessions, request);
 }
 
-function hooksOf({ fence, observer }: LoadContext, live: LiveObject, planned: LoadableObject): CopyHooks {
+function hooksOf({ fence, observer, generations }: LoadContext, live: LiveObject, planned: LoadableObject): CopyHooks {
   const { source } = live;
   let generation = planned.record?.copyGeneration ?? 0;
   return {
@@ -78,7 +80,8 @@ function hooksOf({ fence, observer }: LoadContext, live: LiveObject, planned: Lo
         restartRequested: false,
       } as const;
       if (start.kind === 'resumed') return setObjectState(session, fence, source, common);
-      generation++;
+      generation = Math.max(generation, generations.get(live.key) ?? 0) + 1;
+      generations.set(live.key, generation);
       await setObjectState(session, fence, source, {
         ...common,
         copyGeneration: generation,

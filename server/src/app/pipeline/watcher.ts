@@ -113,10 +113,9 @@ export class Watcher {
     const { source, destination, settings, prepared, keeper, observer } = this.#context;
     const signature = await readCatalogueSignature(source);
     if (signature === this.#signature) return;
-    const isFirst = this.#signature === null;
     const plan = await planPipeline({ source, destination, settings, records });
     if (plan.objects.some((object) => this.#needsOtherFormat(object))) throw new SessionRestart('the stream needs the text format');
-    for (const planned of plan.objects) await this.#compare(planned, isFirst);
+    for (const planned of plan.objects) await this.#compare(planned);
     for (const { record, error } of await rememberVanished(destination, prepared.fence, { records, plan })) {
       await keeper.remove(objectLabel(record.source));
       observer.objectState(record.source, 'ineligible', error);
@@ -125,7 +124,7 @@ export class Watcher {
     this.#signature = signature;
   }
 
-  async #compare(planned: PlannedObject, isFirst: boolean): Promise<void> {
+  async #compare(planned: PlannedObject): Promise<void> {
     const { keeper, log } = this.#context;
     const label = objectLabel(planned.source);
     const known = this.#known.get(label);
@@ -136,8 +135,7 @@ export class Watcher {
       return;
     }
     if (planned.desired === 'skipped') return;
-    const leavesBefore = isFirst ? (planned.record?.leaves ?? known.source.leaves) : known.source.leaves;
-    if (planned.source.relkind === 'p' && needsReload(diffPartitions(leavesBefore, planned.source.leaves))) {
+    if (planned.source.relkind === 'p' && needsReload(diffPartitions(known.source.leaves, planned.source.leaves))) {
       log.warn('partitions changed outside of the log; loading the object again', { object: label });
       return this.#reload(planned);
     }
