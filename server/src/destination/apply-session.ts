@@ -9,8 +9,22 @@ import { CATALOGUE } from '../model/error-catalogue.ts';
 import { objectLabel } from '../model/table.ts';
 import type { ApplyTarget } from './apply-target.ts';
 import {
-  clearStage, copyIntoKeyStage, copyIntoRowStage, copyIntoTarget, createKeyStage, createRowStage, deleteColumnlessRows, deleteStagedKeys,
-  deleteStagedRowsOnce, KEYED_SETTINGS, keyStage, MULTISET_SETTINGS, moveStagedRows, rowStage, truncateTables, updateStagedColumns,
+  clearStage,
+  copyIntoKeyStage,
+  copyIntoRowStage,
+  copyIntoTarget,
+  createKeyStage,
+  createRowStage,
+  deleteColumnlessRows,
+  deleteStagedKeys,
+  deleteStagedRowsOnce,
+  KEYED_SETTINGS,
+  keyStage,
+  MULTISET_SETTINGS,
+  moveStagedRows,
+  rowStage,
+  truncateTables,
+  updateStagedColumns,
   upsertStagedRows,
 } from './apply.sql.ts';
 import { feedRows } from './copy-feed.ts';
@@ -60,6 +74,8 @@ export class ApplySession {
     try {
       await this.#attempt(works, 'trusting');
     } catch (error) {
+      // More care would not find the row: the server refused nothing, so there is nothing to try again.
+      if (error instanceof ObjectRejected) await this.rollback();
       if (!isRejection(error)) throw error;
       await this.#flushWithCare(works);
     }
@@ -107,10 +123,13 @@ export class ApplySession {
       try {
         await this.#attempt([work], 'careful');
       } catch (error) {
+        if (error instanceof ObjectRejected) await this.rollback();
         if (!isRejection(error)) throw error;
         await this.rollback();
         // A full disk or a lock is nobody's row: the whole batch is tried again later.
-        throw CATALOGUE[error.errorName].retry === 'backoff' && error.errorName !== 'unexpected' ? error : new ObjectRejected(work.target.id, error);
+        throw CATALOGUE[error.errorName].retry === 'backoff' && error.errorName !== 'unexpected'
+          ? error
+          : new ObjectRejected(work.target.id, error);
       }
     }
   }
@@ -246,10 +265,8 @@ class Flush {
     this.#keep(
       this.#wire.query(sql).then((result) => {
         if (result.count === rows) return;
-        throw new MillraceError('destination_row_missing', {
-          cause: `${rows - result.count} of ${rows} rows that changed in part are missing in ${objectLabel(target.table)}`,
-          side: 'destination',
-        });
+        const cause = `${rows - result.count} of ${rows} rows that changed in part are missing in ${objectLabel(target.table)}`;
+        throw new ObjectRejected(target.id, new MillraceError('destination_row_missing', { cause, side: 'destination' }));
       }),
     );
   }

@@ -148,7 +148,8 @@ const DEPENDENT_OBJECTS = '2BP01';
 const DUPLICATE_OBJECT = '42710';
 const INSUFFICIENT_PRIVILEGE = '42501';
 
-function dependentsOr(error: unknown, table: QualifiedName): unknown {
+/** The error of a statement that what others built stands in the way of, told so that they can act; any other as it is. */
+export function dependentsOr(error: unknown, table: QualifiedName): unknown {
   if (!(error instanceof MillraceError) || error.facts.sqlstate !== DEPENDENT_OBJECTS) return error;
   return new MillraceError(
     'destination_has_dependents',

@@ -1,6 +1,7 @@
 // The historical load of one object inside a running session: its table, its rows, and the hand-over to the stream.
 import type { PgSession } from '../../db/session.ts';
 import { addKeys, createDestinationTable, dropDestinationTable } from '../../destination/ddl.ts';
+import { dropStaleKeys } from '../../destination/ddl-keys.ts';
 import { isIntact, loadPlace } from '../../destination/load-place.ts';
 import { holdEpoch as holdEpochSql, recordChunk } from '../../destination/load-record.sql.ts';
 import { loadChunks, setObjectState } from '../../destination/state.ts';
@@ -122,6 +123,7 @@ async function makeTable(session: PgSession, fence: Fence, planned: LoadableObje
   try {
     const made = await createDestinationTable(session, owner, outcome);
     if (made.kind === 'created' || record === null || record.copyGeneration === 0) return 'created';
+    await dropStaleKeys(session, fence, outcome.table);
     // A load that was interrupted goes on where it put its rows: beside the table if it was a reload.
     if (record.state !== 'copying' || record.restartRequested) return 'rows_stay';
     return (await hasSideTable(session, outcome.table)) ? 'rows_stay' : 'created';
