@@ -12,6 +12,7 @@ import { binaryRows } from '../../model/batch/binary-rows.ts';
 import { textRows } from '../../model/batch/text-rows.ts';
 import { objectLabel } from '../../model/table.ts';
 import { formatLsn, type Lsn, maxLsn } from '../../pg/lsn.ts';
+import { SqlState } from '../../pg/sqlstate.ts';
 import { unixMs } from '../../pg/timestamp.ts';
 import { type ChangeStream, openChangeStream } from '../../source/change-stream.ts';
 import { SpoolFile } from '../../source/spool-file.ts';
@@ -28,6 +29,8 @@ import { Watcher } from './watcher.ts';
 export interface SessionContext extends PipelineRun {
   /** Changes flow: errors from now on are not mistakes of the configuration. */
   readonly onWorking: () => void;
+  /** By object, the checkpoint at which a new session was last tried instead of giving the object up. Outlives the session. */
+  readonly secondChances: Map<string, Lsn>;
 }
 
 const BATCH_BYTES = 12 * 1024 * 1024;
@@ -65,12 +68,15 @@ class Session {
   async run(): Promise<void> {
     const { settings, observer, signal } = this.#context;
     observer.pipelineState('starting', null);
-    const destination = await this.#connect('destination', 'control', { lockTimeoutMs: CONTROL_LOCK_TIMEOUT_MS });
-    const source = await this.#connect('source', 'control', { lockTimeoutMs: CONTROL_LOCK_TIMEOUT_MS });
+    const { source, destination } = await this.#pair('control');
     const prepared = await prepare({ ...this.#context, source, destination });
     const { fence } = prepared;
     const applyPurpose = { lockTimeoutMs: APPLY_LOCK_TIMEOUT_MS, settings: { ...APPLY_SETTINGS, synchronous_commit: 'on' } };
-    const applySession = await this.#connect('destination', 'apply', applyPurpose);
+    const [applySession, watch, monitor] = await Promise.all([
+      this.#connect('destination', 'apply', applyPurpose),
+      this.#pair('watch'),
+      this.#pair('monitor'),
+    ]);
     const lane = new DestinationLane(new ApplySession(new WireSession(applySession)), fence);
     this.#lane = lane;
     const loader = new Loader(CONCURRENT_LOADS, (error) => this.#loop?.fail(error));
@@ -116,8 +122,6 @@ class Session {
     this.#context.onWorking();
     this.#context.log.info('streaming', { from: formatLsn(prepared.from), format: prepared.format });
 
-    const watch = await this.#pair('watch');
-    const monitor = await this.#pair('monitor');
     const watcher = new Watcher({ ...this.#context, ...watch, prepared, keeper });
     const background = Promise.all([this.#report(monitor, prepared, loop), watcher.run(this.#ending.signal)]);
     background.catch((error: unknown) => loop.fail(error));
@@ -160,6 +164,7 @@ class Session {
     const { object, reason, remedy } = error;
     const label = objectLabel(object.source);
     await this.#lane?.close();
+    if (this.#mayBeMended(label, reason)) return new SessionRestart(`${label} may need what its types have become`);
     // While it streamed, the checkpoint was its position; from now on it has its own.
     const applied = object.state === 'streaming' ? maxLsn(object.applied, this.#loop?.checkpoint ?? object.applied) : object.applied;
     await setObjectState(destination, prepared.fence, object.source, {
@@ -171,6 +176,16 @@ class Session {
     this.#context.observer.objectState(object.source, 'failed', reason);
     this.#context.log.error('an object can not go on', { object: label, code: reason.code, cause: reason.facts.cause });
     return new SessionRestart(`${label} can not go on`);
+  }
+
+  /** A value that a type did not know: the source may have added a label, which the next session adds too. Tried once for each position. */
+  #mayBeMended(label: string, reason: MillraceError): boolean {
+    const checkpoint = this.#loop?.checkpoint;
+    const { secondChances } = this.#context;
+    if (reason.facts.sqlstate !== SqlState.invalidTextRepresentation || checkpoint === undefined) return false;
+    if (secondChances.get(label) === checkpoint) return false;
+    secondChances.set(label, checkpoint);
+    return true;
   }
 
   /** Watches the positions; with `once`, ends the loop when everything is done. */
@@ -211,8 +226,15 @@ class Session {
 
   /** Sessions for one of those who work side by side. */
   async #pair(what: string): Promise<Pair> {
-    const source = await this.#connect('source', what, { lockTimeoutMs: CONTROL_LOCK_TIMEOUT_MS });
-    return { source, destination: await this.#connect('destination', what, { lockTimeoutMs: CONTROL_LOCK_TIMEOUT_MS }) };
+    const purpose = { lockTimeoutMs: CONTROL_LOCK_TIMEOUT_MS };
+    // A connection that fails while the other is opening would go unnoticed, and the other would never be closed.
+    const [source, destination] = await Promise.allSettled([
+      this.#connect('source', what, purpose),
+      this.#connect('destination', what, purpose),
+    ]);
+    if (source.status === 'rejected') throw source.reason;
+    if (destination.status === 'rejected') throw destination.reason;
+    return { source: source.value, destination: destination.value };
   }
 
   async #connect(side: 'source' | 'destination', what: string, purpose: Partial<SessionPurpose>): Promise<PgSession> {
