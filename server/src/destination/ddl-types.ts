@@ -5,10 +5,24 @@ import { objectLabel } from '../model/table.ts';
 import * as sql from './ddl.sql.ts';
 import { readDestinationTypes } from './introspect.ts';
 import { nameKey } from './names.ts';
-import { loadOwnedTypes } from './state.ts';
+import { holdEpoch, loadOwnedTypes } from './state.ts';
+import type { Fence } from './state-records.ts';
 import * as stateSql from './state.sql.ts';
 import { compareType, type ExistingType } from './types-existing.ts';
 import type { TypeDefinition } from './types-outcome.ts';
+
+/**
+ * Brings the types of a table that exists up to what the source has now: labels that were added to an enum of ours. In a transaction of
+ * its own, because a new label can't be used in the one that adds it. Throws `type_conflict`, `fenced`.
+ */
+export async function extendTypes(session: PgSession, fence: Fence, definitions: readonly TypeDefinition[]): Promise<void> {
+  if (definitions.length === 0) return;
+  await session.transaction('BEGIN', async () => {
+    await session.query(sql.LOCK_DDL);
+    await holdEpoch(session, fence);
+    await ensureTypes(session, fence.pipeline, definitions);
+  });
+}
 
 /**
  * Creates what is missing and adds labels to enums of ours, in the order given; a type that is there already with the same

@@ -6,6 +6,7 @@ export const SqlState = {
   noDataFound: 'P0002',
   raisedException: 'P0001',
 
+  invalidTextRepresentation: '22P02',
   uniqueViolation: '23505',
   foreignKeyViolation: '23503',
   notNullViolation: '23502',

@@ -1,8 +1,8 @@
 // Types that users or extensions made: each becomes its twin at the destination with all its values, or is refused with the way out.
 import { expect, test } from 'vitest';
 import { usePostgres } from '../pg/use-postgres.ts';
-import { type Ends, expectEqual, table } from '../pipeline/compare.ts';
-import { watchOnce } from '../pipeline/watched.ts';
+import { type Ends, expectEqual, table, untilEqual } from '../pipeline/compare.ts';
+import { startWatched, watchOnce } from '../pipeline/watched.ts';
 
 const pg = usePostgres();
 
@@ -71,19 +71,46 @@ test('enums, domains, composites, ranges, rows of tables and arrays of them arri
   await source.dropSlots();
 });
 
-test('a label that the source adds to an enum while it streams arrives, and rows of other tables are not held up', async () => {
+test('a label that the source adds to an enum arrives, whether it was added between two runs or while the pipeline runs', async () => {
+  const ends = await twoDatabases();
+  const { source } = ends;
+  await source.query("CREATE TYPE public.mood AS ENUM ('sad', 'glad'); CREATE TABLE public.t (id int PRIMARY KEY, mood public.mood)");
+  await source.query(
+    "CREATE TABLE public.many (moods public.mood[]); CREATE TABLE public.other (id int PRIMARY KEY); INSERT INTO public.t VALUES (1, 'sad')",
+  );
+  const tables = [table('public.t'), table('public.many'), table('public.other')];
+  await watchOnce(ends);
+  await source.query("ALTER TYPE public.mood ADD VALUE 'angry' BEFORE 'glad'");
+  await source.query(
+    "INSERT INTO public.t VALUES (2, 'angry'); INSERT INTO public.other VALUES (1); INSERT INTO public.many VALUES ('{angry,NULL}')",
+  );
+  expect((await watchOnce(ends)).complaints).toEqual([]);
+  await expectEqual(ends, ...tables);
+  const pipeline = startWatched(ends);
+  await pipeline.seen.until('public.t', 'streaming');
+  await source.query("ALTER TYPE public.mood ADD VALUE 'calm'");
+  await source.query(
+    "UPDATE public.t SET mood = 'calm' WHERE id = 1; INSERT INTO public.other VALUES (2); INSERT INTO public.many VALUES ('{calm}')",
+  );
+  await untilEqual(ends, ...tables);
+  await pipeline.stop();
+  await source.dropSlots();
+});
+
+test('a composite type that got another attribute is reported, and the other tables go on', async () => {
   const ends = await twoDatabases();
   const { source } = ends;
   await source.query(
-    "CREATE TYPE public.mood AS ENUM ('sad', 'glad'); CREATE TABLE public.t (id int PRIMARY KEY, mood public.mood); CREATE TABLE public.other (id int PRIMARY KEY)",
+    'CREATE TYPE public.pair AS (a int, b int); CREATE TABLE public.t (id int PRIMARY KEY, p public.pair); CREATE TABLE public.other (id int PRIMARY KEY)',
   );
-  await source.query("INSERT INTO public.t VALUES (1, 'sad')");
-  await watchOnce(ends);
-  await source.query("ALTER TYPE public.mood ADD VALUE 'angry' BEFORE 'glad'");
-  await source.query("INSERT INTO public.t VALUES (2, 'angry'); INSERT INTO public.other VALUES (1)");
-  const seen = await watchOnce(ends);
-  expect(seen.complaints).toEqual([]);
-  await expectEqual(ends, table('public.t'), table('public.other'));
+  const pipeline = startWatched(ends);
+  await pipeline.seen.until('public.t', 'streaming');
+  await source.query('ALTER TYPE public.pair ADD ATTRIBUTE c text');
+  await source.query("INSERT INTO public.t VALUES (1, '(1,2,x)'); INSERT INTO public.other VALUES (1)");
+  await pipeline.seen.until('public.t', 'ineligible');
+  await untilEqual(ends, table('public.other'));
+  expect(pipeline.seen.reason('public.t')?.errorName).toBe('type_conflict');
+  await pipeline.stop();
   await source.dropSlots();
 });
 

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { PgSession } from '../../db/session.ts';
 import { readApplyTarget } from '../../destination/apply-target.ts';
 import { addKeys, createDestinationTable } from '../../destination/ddl.ts';
+import { extendTypes } from '../../destination/ddl-types.ts';
 import { loadObjects, type ObjectPatch, setObjectState } from '../../destination/state.ts';
 import type { ApplyLoop } from '../../engine/apply-loop.ts';
 import type { LiveObject } from '../../engine/live-object.ts';
@@ -12,6 +13,7 @@ import { MillraceError } from '../../model/error.ts';
 import { CATALOGUE, type ErrorName } from '../../model/error-catalogue.ts';
 import { objectLabel } from '../../model/table.ts';
 import { parseSnapshot } from '../../pg/snapshot.ts';
+import { SqlState } from '../../pg/sqlstate.ts';
 import { describeWriter, waitForWriters } from '../../source/lock-wait.ts';
 import { refreshPublications } from '../../source/publication.ts';
 import type { CopyOutcome } from '../copy/copy-object.ts';
@@ -177,7 +179,10 @@ export class ObjectKeeper {
         observer.objectState(live.source, live.state, resumption.reason === null ? null : errorOfReason(resumption.reason, live.source));
         return;
       case 'stream':
-        await this.#onControl((session) => this.#aim(live, tableOf(planned, resumption), session));
+        await this.#onControl(async (session) => {
+          await extendTypes(session, prepared.fence, planned.outcome.definitions);
+          await this.#aim(live, tableOf(planned, resumption), session);
+        });
         live.state = resumption.applied < prepared.checkpoint || resumption.handoff !== null ? 'catching_up' : 'streaming';
         live.applied = resumption.applied;
         live.handoff = resumption.handoff;
@@ -287,7 +292,7 @@ export class ObjectKeeper {
       loop.fail(error);
       return null;
     }
-    const waitMs = retryAfterMs(error.errorName, attempt, once);
+    const waitMs = retryAfterMs(error, attempt, once);
     if (waitMs === null) {
       await this.#fail(live, error, NOTHING_LOADED);
       return null;
@@ -375,8 +380,9 @@ function isOfObject(error: unknown): error is MillraceError {
 /** The table changed between the plan and the snapshot: a new plan mends that. */
 const MENDED_BY_PLANNING: ReadonlySet<ErrorName> = new Set(['object_schema_changed', 'object_vanished']);
 
-function retryAfterMs(name: ErrorName, attempt: number, once: boolean): number | null {
-  if (MENDED_BY_PLANNING.has(name)) return attempt < REPLAN_ATTEMPTS ? backoffMs(attempt) : null;
+function retryAfterMs({ errorName: name, facts }: MillraceError, attempt: number, once: boolean): number | null {
+  if (MENDED_BY_PLANNING.has(name) || facts.sqlstate === SqlState.invalidTextRepresentation)
+    return attempt < REPLAN_ATTEMPTS ? backoffMs(attempt) : null;
   if (once && attempt >= ONCE_ATTEMPTS) return null;
   switch (CATALOGUE[name].retry) {
     case 'backoff':

@@ -4,10 +4,12 @@ import { ObjectHalt } from '../../engine/assembler.ts';
 import { backoffMs } from '../../lib/backoff.ts';
 import { MillraceError } from '../../model/error.ts';
 import { CATALOGUE } from '../../model/error-catalogue.ts';
+import type { Lsn } from '../../pg/lsn.ts';
 import { ProtocolError } from '../../pg/protocol-error.ts';
 import type { PipelineRun } from './pipeline-run.ts';
 import { runSession } from './session.ts';
 import { SessionRestart } from './session-restart.ts';
+import type { Tenure } from './tenure.ts';
 
 /** A wrong password is tried at most once a minute: more could lock the account. */
 const SLOW_RETRY_MS = 60_000;
@@ -25,6 +27,8 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
   let hasWorked = false;
   let failures = 0;
   let restarts = 0;
+  const secondChances = new Map<string, Lsn>();
+  const tenure: Tenure = { epoch: null };
   while (!run.signal.aborted) {
     const onWorking = (): void => {
       hasWorked = true;
@@ -32,7 +36,7 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
     };
     const startedAtMs = performance.now();
     try {
-      await runSession({ ...run, onWorking });
+      await runSession({ ...run, onWorking, secondChances, tenure });
       return;
     } catch (error) {
       if (run.signal.aborted) return;

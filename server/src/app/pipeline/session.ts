@@ -10,6 +10,7 @@ import { ApplyLoop } from '../../engine/apply-loop.ts';
 import { ObjectHalt } from '../../engine/assembler.ts';
 import { binaryRows } from '../../model/batch/binary-rows.ts';
 import { textRows } from '../../model/batch/text-rows.ts';
+import type { MillraceError } from '../../model/error.ts';
 import { objectLabel } from '../../model/table.ts';
 import { formatLsn, type Lsn, maxLsn } from '../../pg/lsn.ts';
 import { SqlState } from '../../pg/sqlstate.ts';
