@@ -1,4 +1,5 @@
 // Opens sessions to Postgres: the only place that makes a connection, so that every session has the same pinned settings.
+import { setMaxListeners } from 'node:events';
 import pg from 'pg';
 import type { ConnectionSettings, SslSettings } from '../model/connection.ts';
 import { connectError } from './connect-error.ts';
@@ -40,14 +41,28 @@ export async function connect(settings: ConnectionSettings, purpose: SessionPurp
   } as pg.ClientConfig);
   // Without a listener, an error on an idle connection would end the process.
   client.on('error', () => {});
+  const release = cutBy(client, settings.cut);
   try {
     await client.connect();
     await client.query(PIN_WHERE_KNOWN);
   } catch (error) {
+    release();
     client.connection.stream.destroy();
     throw connectError(error, settings, purpose.side);
   }
+  client.connection.stream.once('close', release);
   return new PgSession(client, purpose.side);
+}
+
+/** Destroys the client's socket when the signal aborts; returns what ends the waiting for that. */
+function cutBy(client: pg.Client, signal: AbortSignal | undefined): () => void {
+  if (signal === undefined) return () => {};
+  const cut = (): void => void client.connection.stream.destroy();
+  // One listener for each connection, and there may be many.
+  setMaxListeners(0, signal);
+  signal.addEventListener('abort', cut, { once: true });
+  if (signal.aborted) queueMicrotask(cut);
+  return () => signal.removeEventListener('abort', cut);
 }
 
 /**

@@ -23,4 +23,6 @@ export interface ConnectionSettings {
   readonly ssl: SslSettings;
   /** Bound on TCP connect, TLS and authentication together, in milliseconds. */
   readonly connectTimeoutMs: number;
+  /** Aborting it cuts every connection that was made with these settings, whatever it is doing, and fails those that are being made. */
+  readonly cut?: AbortSignal | undefined;
 }

@@ -2,6 +2,7 @@
 import { connect } from '../../db/connect.ts';
 import type { PgSession } from '../../db/session.ts';
 import { loadObjects, loadPipeline, setPipelineState, takeOver } from '../../destination/state.ts';
+import { evictPredecessors } from '../../destination/state-evict.ts';
 import { installState } from '../../destination/state-install.ts';
 import { rebindPipeline, startAnew } from '../../destination/state-start.ts';
 import type { Fence, ObjectRecord, PipelineRecord } from '../../destination/state-records.ts';
@@ -15,12 +16,14 @@ import { ensurePublications, readPublications } from '../../source/publication.t
 import { dropSlot, inspectSlot } from '../../source/slot.ts';
 import { createSlot } from '../../source/slot-create.ts';
 import type { ReplicationNames } from '../../source/slot-name.ts';
+import { releaseSlot } from '../../source/slot-release.ts';
 import { identifySystem, readTimelineHistory, type SystemIdentity } from '../../source/system.ts';
 import { resumptionOf, stateReason } from './live-objects.ts';
 import { pipelineNames } from './names.ts';
 import { type PlannedResumption, rememberObjects, rememberVanished } from './object-memory.ts';
 import type { PipelineRun } from './pipeline-run.ts';
 import { type PipelinePlan, type PlannedObject, planPipeline } from './plan.ts';
+import { requireStillOurs, type Tenure } from './tenure.ts';
 
 /** What a session stands on. */
 export interface Prepared {
@@ -42,13 +45,18 @@ export interface PrepareContext extends PipelineRun {
   readonly destination: PgSession;
 }
 
+/** What the start of a session needs beside that. */
+export interface StartContext extends PrepareContext {
+  readonly tenure: Tenure;
+}
+
 const SLOT_TIMEOUT_MS = 60_000;
 
 /**
- * Throws the continuity errors (`slot_lost`, `destination_rewound`, …), `publication_not_allowed`, `slot_creation_blocked` and whatever
+ * Throws `fenced` when this process was replaced, the continuity errors (`slot_lost`, `destination_rewound`, …), `publication_not_allowed`, `slot_creation_blocked` and whatever
  * connecting and reading throws. What is made before an error is found again by the next attempt.
  */
-export async function prepare(context: PrepareContext): Promise<Prepared> {
+export async function prepare(context: StartContext): Promise<Prepared> {
   const replication = await connect(context.settings.source.connection, {
     applicationName: `millrace ${context.settings.name} slot`,
     side: 'source',
@@ -61,11 +69,12 @@ export async function prepare(context: PrepareContext): Promise<Prepared> {
   }
 }
 
-async function prepareWith(context: PrepareContext, replication: PgSession): Promise<Prepared> {
+async function prepareWith(context: StartContext, replication: PgSession): Promise<Prepared> {
   const { source, destination, settings } = context;
   await installState(destination);
   const system = await identifySystem(replication);
   const known = await loadPipeline(destination, settings.name);
+  requireStillOurs(context.tenure, settings.name, known);
   const records = known === null ? [] : await loadObjects(destination, settings.name);
   const names = await pipelineNames(settings, destination);
   const verdict = await judge(context, replication, { system, known, names });
@@ -78,7 +87,11 @@ async function prepareWith(context: PrepareContext, replication: PgSession): Pro
     sourceSystemId: system.systemId,
     sourceDatabase: binding.database,
   });
+  context.tenure.epoch = record.epoch;
   failpoint('session.after_take_over');
+  // A predecessor that only sleeps keeps its sessions: what they lock and stream from is ours now.
+  await evictPredecessors(destination, settings.name);
+  await releaseSlot(source, names.slot);
   const fence: Fence = { pipeline: settings.name, epoch: record.epoch };
   const plan = await planPipeline({ source, destination, settings, records });
   const streamFrom = await publish(context, names, plan);

@@ -10,7 +10,7 @@ import { ApplyLoop } from '../../engine/apply-loop.ts';
 import { ObjectHalt } from '../../engine/assembler.ts';
 import { binaryRows } from '../../model/batch/binary-rows.ts';
 import { textRows } from '../../model/batch/text-rows.ts';
-import type { MillraceError } from '../../model/error.ts';
+import { MillraceError } from '../../model/error.ts';
 import { objectLabel } from '../../model/table.ts';
 import { formatLsn, type Lsn, maxLsn } from '../../pg/lsn.ts';
 import { SqlState } from '../../pg/sqlstate.ts';
@@ -18,13 +18,16 @@ import { unixMs } from '../../pg/timestamp.ts';
 import { type ChangeStream, openChangeStream } from '../../source/change-stream.ts';
 import { SpoolFile } from '../../source/spool-file.ts';
 import { currentWalLsn } from '../../source/system.ts';
+import type { PipelineSettings } from '../config/settings.ts';
 import { DestinationLane } from './destination-lane.ts';
+import { keepAsking } from './liveness.ts';
 import type { PipelineRun } from './pipeline-run.ts';
 import { stateReason } from './live-objects.ts';
 import { Loader } from './loader.ts';
 import { ObjectKeeper } from './object-keeper.ts';
 import { type Prepared, prepare } from './prepare.ts';
 import { SessionRestart } from './session-restart.ts';
+import type { Tenure } from './tenure.ts';
 import { Watcher } from './watcher.ts';
 
 export interface SessionContext extends PipelineRun {
@@ -32,6 +35,8 @@ export interface SessionContext extends PipelineRun {
   readonly onWorking: () => void;
   /** By object, the checkpoint at which a new session was last tried instead of giving the object up. Outlives the session. */
   readonly secondChances: Map<string, Lsn>;
+  /** Outlives the session, too. */
+  readonly tenure: Tenure;
 }
 
 const BATCH_BYTES = 12 * 1024 * 1024;
@@ -47,6 +52,9 @@ export async function runSession(context: SessionContext): Promise<void> {
   const session = new Session(context);
   try {
     await session.run();
+  } catch (error) {
+    // Everything fails when the connections are cut, but that is not why they were.
+    throw session.cutBecause ?? error;
   } finally {
     await session.close();
   }
@@ -56,6 +64,8 @@ class Session {
   readonly #context: SessionContext;
   readonly #sessions: PgSession[] = [];
   readonly #ending = new AbortController();
+  /** Cuts every connection of the session, the loads' and the stream's included. */
+  readonly #cut = new AbortController();
   #lane: DestinationLane | null = null;
   #stream: ChangeStream | null = null;
   #loader: Loader | null = null;
@@ -63,21 +73,24 @@ class Session {
   #keeper: ObjectKeeper | null = null;
 
   constructor(context: SessionContext) {
-    this.#context = context;
+    this.#context = { ...context, settings: withCut(context.settings, this.#cut.signal) };
+  }
+
+  /** Why the connections were cut; null while they are not. */
+  get cutBecause(): unknown {
+    return this.#cut.signal.aborted ? this.#cut.signal.reason : null;
   }
 
   async run(): Promise<void> {
     const { settings, observer, signal } = this.#context;
     observer.pipelineState('starting', null);
     const { source, destination } = await this.#pair('control');
+    const monitor = await this.#pair('monitor');
+    this.#keepAlive(monitor);
     const prepared = await prepare({ ...this.#context, source, destination });
     const { fence } = prepared;
     const applyPurpose = { lockTimeoutMs: APPLY_LOCK_TIMEOUT_MS, settings: { ...APPLY_SETTINGS, synchronous_commit: 'on' } };
-    const [applySession, watch, monitor] = await Promise.all([
-      this.#connect('destination', 'apply', applyPurpose),
-      this.#pair('watch'),
-      this.#pair('monitor'),
-    ]);
+    const [applySession, watch] = await Promise.all([this.#connect('destination', 'apply', applyPurpose), this.#pair('watch')]);
     const lane = new DestinationLane(new ApplySession(new WireSession(applySession)), fence);
     this.#lane = lane;
     const loader = new Loader(CONCURRENT_LOADS, (error) => this.#loop?.fail(error));
@@ -139,7 +152,7 @@ class Session {
 
   async close(): Promise<void> {
     this.#ending.abort();
-    const timer = setTimeout(() => this.#destroyAll(), STOP_TIMEOUT_MS);
+    const timer = this.#cutAfter(STOP_TIMEOUT_MS);
     await this.#loader?.stop();
     await this.#keeper?.close();
     await this.#stream?.close();
@@ -147,10 +160,28 @@ class Session {
     for (const session of this.#sessions) await session.close();
     this.#loop?.close();
     clearTimeout(timer);
+    clearTimeout(this.#stopTimer);
   }
 
-  #destroyAll(): void {
-    for (const session of this.#sessions) session.destroy();
+  /** From the first moment on: a server that falls silent must not hold us, and a stop must not wait for one that has. */
+  #keepAlive({ source, destination }: Pair): void {
+    const { signal } = this.#context;
+    for (const session of [source, destination]) {
+      keepAsking(session, this.#ending.signal).catch((error: unknown) => {
+        if (!this.#ending.signal.aborted) this.#cut.abort(error);
+      });
+    }
+    const onStop = (): void => {
+      this.#stopTimer = this.#cutAfter(STOP_TIMEOUT_MS);
+    };
+    signal.addEventListener('abort', onStop, { once: true, signal: this.#ending.signal });
+    if (signal.aborted) onStop();
+  }
+
+  #stopTimer: NodeJS.Timeout | undefined;
+
+  #cutAfter(timeoutMs: number): NodeJS.Timeout {
+    return setTimeout(() => this.#cut.abort(new MillraceError('connection_lost', { cause: 'a server did not answer in time' })), timeoutMs);
   }
 
   /** What was committed is told to the slot, so that the next start has nothing to skip. */
@@ -248,6 +279,15 @@ class Session {
   #name(what: string): string {
     return `millrace ${this.#context.settings.name} ${what}`;
   }
+}
+
+function withCut(settings: PipelineSettings, cut: AbortSignal): PipelineSettings {
+  const { source, destination } = settings;
+  return {
+    ...settings,
+    source: { ...source, connection: { ...source.connection, cut } },
+    destination: { ...destination, connection: { ...destination.connection, cut } },
+  };
 }
 
 interface Pair {
