@@ -95,6 +95,7 @@ function destinationColumn(column: SourceColumn, usable: UsableType): Destinatio
     sourceName: column.name,
     attnum: column.attnum,
     sourceTypeOid: column.typeOid,
+    sourceTypmod: column.typmod,
     type: usable.type,
     typeSql: typeSql(usable.type),
     notNull: false,

@@ -6,8 +6,8 @@ import type { ErrorName } from '../model/error-catalogue.ts';
 import { objectLabel } from '../model/table.ts';
 import { type Lsn, LSN_ZERO } from '../pg/lsn.ts';
 import { decodeMessage } from '../pg/pgoutput/decode.ts';
-import type { OldKind, PgoutputSink, RelationMessage } from '../pg/pgoutput/messages.ts';
-import { type LiveObject, overlaps, owns, type StreamTransaction } from './live-object.ts';
+import type { OldKind, PgoutputSink, RelationColumn, RelationMessage } from '../pg/pgoutput/messages.ts';
+import { type ExpectedColumn, type LiveObject, overlaps, owns, type StreamTransaction } from './live-object.ts';
 import { type CommitPoint, StreamBatch } from './stream-batch.ts';
 
 /** One object can't go on, and the others should: carries whose fault it is. */
@@ -189,9 +189,7 @@ export class Assembler implements PgoutputSink {
   #describe(object: LiveObject, relationOid: number): void {
     const message = this.#relations.get(relationOid);
     if (message === undefined) throw halt(object, 'protocol_violation', 'a change came before the description of its table', 'user');
-    const found = message.columns.map((column) => `${column.name} ${column.typeOid}`).join();
-    const expected = object.expected.map((column) => `${column.name} ${column.typeOid}`).join();
-    if (found !== expected) throw halt(object, 'object_schema_changed', describeDifference(object, message), 'user');
+    if (!matches(object.expected, message.columns)) throw halt(object, 'object_schema_changed', describeDifference(object, message), 'user');
     // A batch that holds rows of the former shape keeps it; only equal columns get here, so the rows agree.
     const columns = message.columns.map((column) => column.name);
     object.shape = { format: this.#host.format, columns, identity: identityOf(object, columns) };
@@ -230,16 +228,39 @@ function identityOf(object: LiveObject, columns: readonly string[]) {
   return { kind: 'key', columns: columns.flatMap((name, index) => (wanted.has(name) ? [index] : [])) } as const;
 }
 
+/** A value of another precision would be rounded to the destination's column without a word: the type modifier counts as the type does. */
+function matches(expected: readonly ExpectedColumn[], found: readonly RelationColumn[]): boolean {
+  return (
+    found.length === expected.length &&
+    expected.every((column, index) => {
+      const other = found[index];
+      return other !== undefined && column.name === other.name && sameColumn(column, other);
+    })
+  );
+}
+
+function sameColumn(expected: ExpectedColumn, found: RelationColumn): boolean {
+  return expected.typeOid === found.typeOid && (expected.typmod === null || expected.typmod === found.typmod);
+}
+
 function describeDifference(object: LiveObject, message: RelationMessage): string {
-  const found = new Map(message.columns.map((column) => [column.name, column.typeOid]));
-  const expected = new Map(object.expected.map((column) => [column.name, column.typeOid]));
+  const found = new Map(message.columns.map((column) => [column.name, column]));
+  const expected = new Map(object.expected.map((column) => [column.name, column]));
   const added = [...found.keys()].filter((name) => !expected.has(name));
   const gone = [...expected.keys()].filter((name) => !found.has(name));
-  const retyped = [...found].filter(([name, type]) => expected.has(name) && expected.get(name) !== type).map(([name]) => name);
+  const common = [...found.values()].flatMap((column) => {
+    const former = expected.get(column.name);
+    return former === undefined ? [] : [{ column, former }];
+  });
+  const retyped = common.filter(({ column, former }) => column.typeOid !== former.typeOid).map(({ column }) => column.name);
+  const resized = common
+    .filter(({ column, former }) => column.typeOid === former.typeOid && !sameColumn(former, column))
+    .map(({ column }) => column.name);
   const parts = [
     ...(added.length > 0 ? [`added: ${added.join(', ')}`] : []),
     ...(gone.length > 0 ? [`gone: ${gone.join(', ')}`] : []),
     ...(retyped.length > 0 ? [`of another type: ${retyped.join(', ')}`] : []),
+    ...(resized.length > 0 ? [`of another length or precision: ${resized.join(', ')}`] : []),
   ];
   return `the columns of ${objectLabel(object.source)} changed (${parts.join('; ') || 'another order'})`;
 }

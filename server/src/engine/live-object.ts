@@ -9,6 +9,8 @@ import { isVisible, type Snapshot } from '../pg/snapshot.ts';
 export interface ExpectedColumn {
   readonly name: string;
   readonly typeOid: number;
+  /** Length, precision and scale as `atttypmod` has them; null where the state does not know them. */
+  readonly typmod: number | null;
 }
 
 /**

@@ -29,6 +29,8 @@ export interface DestinationColumn {
   /** `pg_attribute.attnum` at the source. */
   readonly attnum: number;
   readonly sourceTypeOid: number;
+  /** `pg_attribute.atttypmod` at the source: length, precision, scale. Absent in states that were written before it was kept. */
+  readonly sourceTypmod?: number | undefined;
   readonly type: TypeRef;
   /** The type as SQL text, quoted and qualified: fit for DDL and for a cast. */
   readonly typeSql: string;

@@ -114,7 +114,11 @@ export function liveObject(object: PlannedObject, table: DestinationTable, appli
 /** What the stream must bring for a table. */
 export function shapeOf(table: DestinationTable): Pick<LiveObject, 'expected' | 'identity'> {
   return {
-    expected: writtenColumns(table).map((column) => ({ name: column.sourceName, typeOid: column.sourceTypeOid })),
+    expected: writtenColumns(table).map((column) => ({
+      name: column.sourceName,
+      typeOid: column.sourceTypeOid,
+      typmod: column.sourceTypmod ?? null,
+    })),
     identity: identityColumns(table),
   };
 }
