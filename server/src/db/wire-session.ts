@@ -85,14 +85,14 @@ export class WireSession {
 
   /**
    * Starts a COPY in both directions (replication). Resolves when it is under way; from then on `onData` gets every CopyData
-   * message, and `ended` settles when the server ends the stream or the connection breaks.
+   * message and `onChunk` the size of every delivery, and `ended` settles when the server ends the stream or the connection breaks.
    */
-  copyBoth(sql: string, onData: OnMessage): { started: Promise<void>; ended: Promise<WireResult> } {
+  copyBoth(sql: string, onData: OnMessage, onChunk: OnChunk = ignoreChunk): { started: Promise<void>; ended: Promise<WireResult> } {
     let start: () => void = () => {};
     const begun = new Promise<void>((resolve) => {
       start = resolve;
     });
-    const ended = this.#expect(null, { onStart: () => start(), onMessage: onData });
+    const ended = this.#expect(null, { onStart: () => start(), onMessage: onData, onChunk });
     this.#write(queryMessage(sql));
     const started = Promise.race([begun, ended.then(() => {})]);
     return { started, ended };
@@ -154,6 +154,7 @@ export class WireSession {
     try {
       this.#framer.push(chunk, this.#onMessage);
       this.#flushRun(run);
+      this.#pending[0]?.both?.onChunk(chunk.length);
     } catch (error) {
       const cause = error instanceof Error ? error.message : String(error);
       this.#fail(
@@ -301,7 +302,13 @@ export class CopySink {
   }
 }
 
+/** Told the size of every piece that the socket delivered, after its messages were handed on. */
+export type OnChunk = (sizeBytes: number) => void;
+
+function ignoreChunk(): void {}
+
 interface CopyBothHandler {
+  readonly onChunk: OnChunk;
   readonly onStart: () => void;
   readonly onMessage: OnMessage;
 }

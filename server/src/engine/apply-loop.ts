@@ -63,7 +63,9 @@ export class ApplyLoop implements AssemblerHost {
   #failure: unknown = null;
   #received: Lsn;
   #checkpoint: Lsn;
-  #serverEnd = 0;
+  /** Positions as numbers, for estimates only: the last change's, and the end of the source's log when somebody last looked. */
+  #frameAt = 0;
+  #sourceEnd = 0;
   #checkpointAtMs: number;
   #statusAtMs = 0;
   #lastCommitTimeMicros: bigint | null = null;
@@ -76,6 +78,16 @@ export class ApplyLoop implements AssemblerHost {
     this.#checkpoint = options.checkpoint;
     this.#checkpointAtMs = options.nowMs();
     this.#assembler = new Assembler(this);
+  }
+
+  /** The server has far more for us than we have seen. */
+  get isBehind(): boolean {
+    return this.#sourceEnd - Math.max(this.#frameAt, Number(this.#received)) > BACKLOG_WAL_BYTES;
+  }
+
+  /** Says where the source's log ends: a logical stream does not tell (its frames carry their own position as the end). */
+  noteSourceEnd(end: Lsn): void {
+    this.#sourceEnd = Number(end);
   }
 
   /** Durable at the destination. */
@@ -194,7 +206,7 @@ export class ApplyLoop implements AssemblerHost {
     try {
       if (streamFrameKind(bytes, start, end) === StreamFrame.keepalive) this.#keepalive(bytes, start);
       else {
-        this.#serverEnd = bytes.readUInt32BE(start + 9) * 2 ** 32 + bytes.readUInt32BE(start + 13);
+        this.#frameAt = bytes.readUInt32BE(start + 1) * 2 ** 32 + bytes.readUInt32BE(start + 5);
         this.#assembler.take(bytes, walDataPayload(start), end);
         if (this.#assembler.batch.sizeBytes >= this.#options.batchBytes) this.#batchIsFull();
       }
@@ -401,7 +413,6 @@ export class ApplyLoop implements AssemblerHost {
 
   #keepalive(bytes: Buffer, start: number): void {
     const keepalive = readKeepalive(bytes, start);
-    this.#serverEnd = Number(keepalive.serverEnd);
     if (!this.#assembler.inTransaction) {
       this.#received = maxLsn(this.#received, keepalive.serverEnd);
       this.#settle(this.#received);
@@ -426,8 +437,7 @@ export class ApplyLoop implements AssemblerHost {
   #isWorthFlushing(batch: StreamBatch): boolean {
     if (batch.sizeBytes >= this.#options.batchBytes) return true;
     if (this.#laneBusy) return false;
-    const behind = this.#serverEnd - Number(this.#received) > BACKLOG_WAL_BYTES;
-    return !behind || batch.sizeBytes >= BACKLOG_BATCH_BYTES || this.nowMs() - batch.startedAtMs >= BACKLOG_LINGER_MS;
+    return !this.isBehind || batch.sizeBytes >= BACKLOG_BATCH_BYTES || this.nowMs() - batch.startedAtMs >= BACKLOG_LINGER_MS;
   }
 
   #closeIfIdle(): void {

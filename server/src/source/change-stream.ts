@@ -17,6 +17,8 @@ export interface ChangeStreamOptions {
   readonly from: Lsn;
   readonly format: TransferFormat;
   readonly applicationName: string;
+  /** Whether the server has far more for us than we have seen: then it may wait for us a moment. */
+  readonly isBehind: () => boolean;
 }
 
 /** A started stream. Implements the engine's `ChangeFeed`. */
@@ -26,6 +28,7 @@ export class ChangeStream {
   readonly #wire: WireSession;
   readonly #watch: NodeJS.Timeout;
   #paused = false;
+  #resting = false;
   #heardAtMs = performance.now();
   #toldAtMs = performance.now();
   #position: { received: Lsn; durable: Lsn };
@@ -60,6 +63,20 @@ export class ChangeStream {
 
   heard(): void {
     this.#heardAtMs = performance.now();
+  }
+
+  /**
+   * The server sends every change by itself, so an eager reader is woken, and wakes the server, for each. While there is a backlog,
+   * a short pause after a small delivery lets the next one be large.
+   */
+  delivered(sizeBytes: number, isBehind: boolean): void {
+    if (!isBehind || sizeBytes >= SMALL_DELIVERY_BYTES || this.#paused || this.#resting) return;
+    this.#resting = true;
+    this.#wire.pause();
+    setTimeout(() => {
+      this.#resting = false;
+      if (!this.#paused) this.#wire.resume();
+    }, REST_MS);
   }
 
   /** Ends the connection; the server frees the slot at once. */
@@ -99,10 +116,14 @@ export async function openChangeStream(
   });
   const wire = new WireSession(session);
   let stream: ChangeStream | null = null;
-  const { started, ended } = wire.copyBoth(startCommand(options), (type, bytes, start, end) => {
-    stream?.heard();
-    onFrame(type, bytes, start, end);
-  });
+  const { started, ended } = wire.copyBoth(
+    startCommand(options),
+    (type, bytes, start, end) => {
+      stream?.heard();
+      onFrame(type, bytes, start, end);
+    },
+    (sizeBytes) => stream?.delivered(sizeBytes, options.isBehind()),
+  );
   ended.catch(() => {});
   try {
     await started;
@@ -114,6 +135,8 @@ export async function openChangeStream(
   return stream;
 }
 
+const SMALL_DELIVERY_BYTES = 32 * 1024;
+const REST_MS = 1;
 const SERVER_TIMEOUT_MS = 60_000;
 const WATCH_INTERVAL_MS = 5_000;
 const ASK_AFTER_MS = 15_000;

@@ -126,6 +126,7 @@ class Session {
         from: prepared.from,
         format: prepared.format,
         applicationName: this.#name('stream'),
+        isBehind: () => loop.isBehind,
       },
       (_type, bytes, start, end) => loop.takeFrame(bytes, start, end),
     );
@@ -224,6 +225,7 @@ class Session {
   async #report({ source, destination }: Pair, prepared: Prepared, loop: ApplyLoop): Promise<void> {
     const { observer, once } = this.#context;
     const target = await currentWalLsn(source);
+    loop.noteSourceEnd(target);
     let sawStreaming = false;
     let notedAt = 0;
     for (;;) {
@@ -238,6 +240,7 @@ class Session {
         if (loop.checkpoint >= target) return loop.stop();
       }
       const sourceLsn = await currentWalLsn(source);
+      loop.noteSourceEnd(sourceLsn);
       const pendingSince = loop.pendingSinceMicros;
       observer.streamProgress({
         sourceLsn,
