@@ -13,10 +13,11 @@ import type { Tenure } from './tenure.ts';
 
 /** A wrong password is tried at most once a minute: more could lock the account. */
 const SLOW_RETRY_MS = 60_000;
-/** Transient errors in a row, without any progress, after which `once` gives up. */
+/** Transient errors in a row, each soon after its session began, after which `once` gives up. */
 const ONCE_ATTEMPTS = 6;
-/** Sessions shorter than this are begun anew at once only a few times in a row. */
-const QUICK_RESTART_MS = 10_000;
+/** A session that lasted this long worked: what ended it is a new trouble. */
+const STEADY_MS = 10_000;
+/** Sessions shorter than that are begun anew at once only a few times in a row. */
 const QUICK_RESTARTS = 3;
 
 /**
@@ -32,7 +33,6 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
   while (!run.signal.aborted) {
     const onWorking = (): void => {
       hasWorked = true;
-      failures = 0;
     };
     const startedAtMs = performance.now();
     try {
@@ -42,13 +42,14 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
       if (run.signal.aborted) return;
       if (error instanceof SessionRestart) {
         run.log.info('starting the session anew', { why: error.message });
-        restarts = performance.now() - startedAtMs < QUICK_RESTART_MS ? restarts + 1 : 0;
+        restarts = performance.now() - startedAtMs < STEADY_MS ? restarts + 1 : 0;
         // One object that fails again and again must not keep the others from streaming.
         if (restarts > QUICK_RESTARTS) await delay(backoffMs(restarts - QUICK_RESTARTS), undefined, { signal: run.signal }).catch(() => {});
         continue;
       }
       const problem = asMillraceError(error);
-      failures++;
+      // A session that only came as far as streaming has proved nothing: what breaks it may come back with the next batch.
+      failures = performance.now() - startedAtMs < STEADY_MS ? failures + 1 : 1;
       if (isFinal(problem, { hasWorked, once: run.once, failures })) throw problem;
       const waitMs = CATALOGUE[problem.errorName].retry === 'slow' ? SLOW_RETRY_MS : backoffMs(failures);
       run.log.warn('the session ended; trying again', { code: problem.code, cause: problem.facts.cause, waitMs });
