@@ -49,7 +49,8 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
       }
       const problem = asMillraceError(error);
       // A session that only came as far as streaming has proved nothing: what breaks it may come back with the next batch.
-      failures = performance.now() - startedAtMs < STEADY_MS ? failures + 1 : 1;
+      const wasSteady = hasWorked && !run.once && performance.now() - startedAtMs >= STEADY_MS;
+      failures = wasSteady ? 1 : failures + 1;
       if (isFinal(problem, { hasWorked, once: run.once, failures })) throw problem;
       const waitMs = CATALOGUE[problem.errorName].retry === 'slow' ? SLOW_RETRY_MS : backoffMs(failures);
       run.log.warn('the session ended; trying again', { code: problem.code, cause: problem.facts.cause, waitMs });
