@@ -189,7 +189,8 @@ export class Assembler implements PgoutputSink {
   #describe(object: LiveObject, relationOid: number): void {
     const message = this.#relations.get(relationOid);
     if (message === undefined) throw halt(object, 'protocol_violation', 'a change came before the description of its table', 'user');
-    if (!matches(object.expected, message.columns)) throw halt(object, 'object_schema_changed', describeDifference(object, message), 'user');
+    if (!matches(object.expected, message.columns))
+      throw halt(object, 'object_schema_changed', describeDifference(object, message), 'user');
     // A batch that holds rows of the former shape keeps it; only equal columns get here, so the rows agree.
     const columns = message.columns.map((column) => column.name);
     object.shape = { format: this.#host.format, columns, identity: identityOf(object, columns) };

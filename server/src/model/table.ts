@@ -55,6 +55,11 @@ export interface SourceTable extends QualifiedName {
 export interface SourceLeaf extends QualifiedName {
   readonly oid: number;
   readonly relfilenode: number;
+  /**
+   * Another text after anything changed in how the catalogue describes the columns. Together with another file it means that the rows
+   * themselves may have been rewritten. Absent: unknown.
+   */
+  readonly columnsVersion?: string | undefined;
   readonly pages: number;
   /** Whether our role may read the leaf by its own name: privileges and policies of the root do not reach it. Absent: `ok`. */
   readonly access?: LeafAccess | undefined;

@@ -2,6 +2,19 @@
 // Source: PostgreSQL manual, chapter "System Catalogs".
 
 /**
+ * A text that changes with every change of a column's description: a digest of the transactions that wrote the columns' `pg_attribute`
+ * rows. `relation` is the SQL of an OID. VACUUM keeps these numbers when it freezes a row.
+ */
+export function columnsVersionSql(relation: string): string {
+  return `(
+         SELECT pg_catalog.hashtextextended(
+                  pg_catalog.string_agg(a.attnum::pg_catalog.text || ':' || a.xmin::pg_catalog.text, ',' ORDER BY a.attnum) COLLATE pg_catalog."C", 0)
+         FROM pg_catalog.pg_attribute AS a
+         WHERE a.attrelid = ${relation} AND a.attnum > 0
+       )`;
+}
+
+/**
  * $1 text[]: schemas, or NULL for all; $2 boolean: with the temporary tables of every session.
  * Partitions come from every schema: the leaves of a wanted root may live elsewhere.
  *
@@ -46,7 +59,8 @@ SELECT v.oid, v.nspname, v.relname, v.relkind, v.relpersistence, v.relispartitio
          JOIN pg_catalog.pg_class AS child ON child.oid = i.inhrelid AND NOT child.relispartition
          WHERE i.inhparent = v.oid
        ) AS has_children,
-       pg_catalog.pg_get_userbyid(v.relowner) AS owner
+       pg_catalog.pg_get_userbyid(v.relowner) AS owner,
+       CASE WHEN v.relkind = 'r' THEN ${columnsVersionSql('v.oid')} END AS columns_version
 FROM visible AS v
 ORDER BY v.nspname, v.relname`;
 

@@ -78,6 +78,7 @@ interface Relation extends QualifiedName {
   readonly policiesApply: boolean;
   readonly owned: boolean;
   readonly hasChildren: boolean;
+  readonly columnsVersion: string | null;
 }
 
 /** The rows of one read, looked up by OID. */
@@ -198,9 +199,10 @@ function readIdentity(catalogue: Catalogue, relation: Relation): Pick<SourceTabl
 
 function readLeaf(leaf: Relation, forest: PartitionForest): SourceLeaf {
   const { oid, schema, name, relfilenode, pages } = leaf;
+  const columnsVersion = leaf.columnsVersion ?? undefined;
   const readable = leaf.schemaUsable && leaf.selectable;
   const access = !readable ? 'no_select_privilege' : leaf.policiesApply ? 'row_level_security' : 'ok';
-  return { oid, schema, name, relfilenode, pages, access, lineage: forest.lineageOf(oid) };
+  return { oid, schema, name, relfilenode, columnsVersion, pages, access, lineage: forest.lineageOf(oid) };
 }
 
 function sumSizes(relation: Relation, leaves: readonly Relation[]): number {
@@ -240,6 +242,7 @@ function readRelation(row: Row): Relation {
     policiesApply: boolAt(row, 13),
     owned: boolAt(row, 14),
     hasChildren: boolAt(row, 15),
+    columnsVersion: optionalTextAt(row, 17),
   };
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { PartitionEdge, SourceLeaf } from '../model/table.ts';
-import { diffPartitions, needsReload } from './partitions.ts';
+import { diffPartitions, needsReload, wasRewritten } from './partitions.ts';
 
 const ROOT = 100;
 
@@ -58,5 +58,32 @@ describe('the difference between two reads of a partition tree', () => {
     expect(needsReload(diffPartitions([old], [old, leaf(2, [edge(2, ROOT, true)])]))).toBe(false);
     expect(needsReload(diffPartitions([old], []))).toBe(true);
     expect(needsReload(diffPartitions([old], [old, leaf(2, [edge(2, ROOT, false)])]))).toBe(true);
+  });
+});
+
+describe('a rewrite that the log says nothing of', () => {
+  const before = { ...leaf(1, [], 10), columnsVersion: 'a' };
+
+  test.each([
+    ['a new file with new descriptions', 11, 'b', true],
+    ['a new file alone', 11, 'a', false],
+    ['new descriptions alone', 10, 'b', false],
+    ['descriptions that are not known', 11, undefined, false],
+  ])('%s', (_what, relfilenode, columnsVersion, expected) => {
+    expect(wasRewritten([before], [{ ...before, relfilenode, columnsVersion }])).toBe(expected);
+  });
+
+  test('is looked for in each leaf by itself', () => {
+    const [a, b] = [before, { ...before, oid: 2, relfilenode: 20 }];
+    expect(
+      wasRewritten(
+        [a, b],
+        [
+          { ...a, relfilenode: 11 },
+          { ...b, columnsVersion: 'b' },
+        ],
+      ),
+    ).toBe(false);
+    expect(wasRewritten([a], [a, { ...b, columnsVersion: 'b' }])).toBe(false);
   });
 });

@@ -33,6 +33,26 @@ export function needsReload(events: readonly PartitionEvent[]): boolean {
 }
 
 /**
+ * Whether an ALTER may have rewritten rows without a word in the log, as `ALTER COLUMN n TYPE int USING n * 10` does: it gives a table a
+ * new file and its columns new descriptions at once. TRUNCATE, VACUUM FULL and CLUSTER change the file only, SET STATISTICS and the like
+ * the description only.
+ */
+export function wasRewritten(before: readonly SourceLeaf[], after: readonly SourceLeaf[]): boolean {
+  const known = new Map(before.map((leaf) => [leaf.oid, leaf]));
+  return after.some((leaf) => {
+    const old = known.get(leaf.oid);
+    if (old?.columnsVersion === undefined || leaf.columnsVersion === undefined) return false;
+    return old.relfilenode !== leaf.relfilenode && old.columnsVersion !== leaf.columnsVersion;
+  });
+}
+
+/** Whether both say the same of files and of how columns are described, so that there is nothing new to remember. */
+export function sameFiles(a: readonly SourceLeaf[], b: readonly SourceLeaf[]): boolean {
+  const describe = ({ oid, relfilenode, columnsVersion }: SourceLeaf): string => `${oid}:${relfilenode}:${columnsVersion ?? ''}`;
+  return a.map(describe).join() === b.map(describe).join();
+}
+
+/**
  * A new leaf came whole through the root only if each step from it up to a part of the tree that was there before was made by
  * CREATE TABLE … PARTITION OF, and its file is still the first one: a new table's `relfilenode` is its OID.
  * Not seen: a TRUNCATE within the transaction that created the leaf keeps the file.

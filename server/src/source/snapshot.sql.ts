@@ -1,5 +1,6 @@
 // The statements that fix the moment of a historical load and say what the table is at that moment.
 import { type QualifiedName, quoteName } from '../pg/ident.ts';
+import { columnsVersionSql } from './catalog.sql.ts';
 
 export const BEGIN_SNAPSHOT = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY';
 
@@ -34,7 +35,8 @@ export const RELATIONS = `
          coalesce(pg_catalog.pg_relation_filenode(c.oid), 0),
          coalesce(pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::pg_catalog.int8, 0),
          coalesce(pg_catalog.pg_table_size(c.oid), 0),
-         coalesce(am.amname = 'heap', false)
+         coalesce(am.amname = 'heap', false),
+         CASE WHEN c.relkind = 'r' THEN ${columnsVersionSql('c.oid')} END
     FROM tree
     JOIN pg_catalog.pg_class AS c ON c.oid = tree.oid
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace

@@ -156,6 +156,7 @@ function readFacts(row: Row): SnapshotFacts {
 interface LockedRelation {
   readonly relkind: string;
   readonly leaf: CopyLeaf;
+  readonly columnsVersion: string | undefined;
 }
 
 async function readLeaves(holder: PgSession, table: SourceTable): Promise<SnapshotRelations> {
@@ -171,18 +172,19 @@ async function readLeaves(holder: PgSession, table: SourceTable): Promise<Snapsh
       side: 'source',
     });
   }
-  if (table.relkind === 'r') return { leaves: [root.leaf], physical: withFiles(table.leaves, [root.leaf]) };
+  if (table.relkind === 'r') return { leaves: [root.leaf], physical: asLocked(table.leaves, relations) };
   const leaves = relations.filter(({ relkind }) => relkind !== 'p').map(({ leaf }) => leaf);
   requireSameLeaves(table, leaves);
-  const physical = withFiles(table.leaves, leaves);
+  const physical = asLocked(table.leaves, relations);
   const isReadable = table.leaves.every((leaf) => (leaf.access ?? 'ok') === 'ok');
   return { leaves: isReadable ? leaves : [throughRoot(root.leaf, leaves)], physical };
 }
 
 function readRelation(row: Row, only: boolean): LockedRelation {
-  const [oid, relkind, schema, name, filenode, pages, sizeBytes, isHeap] = row;
+  const [oid, relkind, schema, name, filenode, pages, sizeBytes, isHeap, columnsVersion] = row;
   return {
     relkind: must(relkind, 'relkind'),
+    columnsVersion: columnsVersion ?? undefined,
     leaf: {
       oid: Number(oid),
       schema: must(schema, 'a schema'),
@@ -209,9 +211,13 @@ function sameColumns(expected: readonly SourceColumn[], rows: readonly Row[]): b
   );
 }
 
-function withFiles(described: readonly SourceLeaf[], now: readonly CopyLeaf[]): readonly SourceLeaf[] {
-  const files = new Map(now.map((leaf) => [leaf.oid, leaf]));
-  return described.map((leaf) => ({ ...leaf, relfilenode: files.get(leaf.oid)?.relfilenode ?? leaf.relfilenode }));
+/** The leaves with the files and descriptions that they have under our lock. */
+function asLocked(described: readonly SourceLeaf[], relations: readonly LockedRelation[]): readonly SourceLeaf[] {
+  const now = new Map(relations.map((relation) => [relation.leaf.oid, relation]));
+  return described.map((leaf) => {
+    const locked = now.get(leaf.oid);
+    return locked === undefined ? leaf : { ...leaf, relfilenode: locked.leaf.relfilenode, columnsVersion: locked.columnsVersion };
+  });
 }
 
 /** A leaf that was attached or rewritten since the catalogue was read may hold, or lack, rows that the stream says nothing of. */

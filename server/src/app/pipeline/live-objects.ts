@@ -1,15 +1,15 @@
 // How an object goes on when a session begins: from what the state says of it, what is wanted now, and what the catalogue shows.
 import type { ObjectRecord, StateReason } from '../../destination/state-records.ts';
 import type { LiveObject } from '../../engine/live-object.ts';
-import { type DestinationTable, writtenColumns } from '../../model/destination-table.ts';
+import { type DestinationColumn, type DestinationTable, writtenColumns } from '../../model/destination-table.ts';
 import { MillraceError } from '../../model/error.ts';
 import { CATALOGUE, type ErrorName } from '../../model/error-catalogue.ts';
 import type { ObjectState } from '../../model/object-state.ts';
-import { objectLabel, type RowIdentity } from '../../model/table.ts';
+import { objectLabel, type RowIdentity, type SourceLeaf } from '../../model/table.ts';
 import type { QualifiedName } from '../../pg/ident.ts';
 import { type Lsn, maxLsn } from '../../pg/lsn.ts';
 import { parseSnapshot } from '../../pg/snapshot.ts';
-import { diffPartitions, needsReload } from '../../source/partitions.ts';
+import { diffPartitions, needsReload, sameFiles, wasRewritten } from '../../source/partitions.ts';
 import type { PlannedObject } from './plan.ts';
 
 /** What is to happen with an object in the session that begins. */
@@ -31,7 +31,7 @@ export function resumptionOf(object: PlannedObject, checkpoint: Lsn | null): Res
   if (record === null || checkpoint === null || record.restartRequested) return loadAnew(desired);
   if (record.sourceOid !== object.source.oid) return loadAnew(desired);
   if (record.identity !== null && !sameIdentity(record.identity, outcome.table.identity)) return loadAnew(desired);
-  if (desired === 'included' && partitionsMoved(object)) return loadAnew(desired);
+  if (desired === 'included' && (partitionsMoved(object) || rowsReplaced(object, record.leaves))) return loadAnew(desired);
   switch (record.state) {
     case 'pending':
     case 'skipped':
@@ -56,6 +56,42 @@ export function resumptionOf(object: PlannedObject, checkpoint: Lsn | null): Res
 /** Partitions came or went, with rows that no change spoke of, since the object's rows were loaded. */
 function partitionsMoved({ record, source }: PlannedObject): boolean {
   return source.relkind === 'p' && record?.leaves != null && needsReload(diffPartitions(record.leaves, source.leaves));
+}
+
+/**
+ * The source's rows have other values than those that were loaded or streamed, and no change spoke of it: they were rewritten since
+ * `before`, or a column is another one of the same name. Where the columns look different, the stream itself says so at the next change.
+ */
+export function rowsReplaced({ record, outcome, source }: PlannedObject, before: readonly SourceLeaf[] | null): boolean {
+  if (record === null || outcome.kind === 'refused' || !hasSameShape({ record, outcome })) return false;
+  const { columns } = outcome.table;
+  const isAnother = record.columns?.some((column, index) => column.attnum !== columns[index]?.attnum) ?? false;
+  return isAnother || (before !== null && wasRewritten(before, source.leaves));
+}
+
+/** Whether the stream describes the table's rows as it did when the destination table was made. */
+export function hasSameShape({ record, outcome }: Pick<PlannedObject, 'record' | 'outcome'>): boolean {
+  return record?.columns != null && outcome.kind === 'table' && sameShape(record.columns, outcome.table.columns);
+}
+
+/**
+ * The files of which is known that nothing happened to them unseen, where the state does not have them yet: what is harmless now must
+ * not look like a rewrite together with something harmless later.
+ */
+export function filesToRemember(object: PlannedObject): { readonly leaves: readonly SourceLeaf[] } | null {
+  const { record, source } = object;
+  if (record?.leaves == null || !hasSameShape(object) || sameFiles(record.leaves, source.leaves)) return null;
+  return { leaves: source.leaves };
+}
+
+function sameShape(a: readonly DestinationColumn[], b: readonly DestinationColumn[]): boolean {
+  const describe = ({ sourceName, sourceTypeOid, sourceTypmod, transfer }: DestinationColumn) => [
+    sourceName,
+    sourceTypeOid,
+    sourceTypmod ?? null,
+    transfer,
+  ];
+  return JSON.stringify(a.map(describe)) === JSON.stringify(b.map(describe));
 }
 
 /** How rows are found changed: neither the keys at the destination nor what the log says of old rows fit any more. */

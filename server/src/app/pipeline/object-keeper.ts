@@ -21,6 +21,7 @@ import { CopySessions } from '../copy/sessions.ts';
 import type { DestinationLane } from './destination-lane.ts';
 import {
   errorOfReason,
+  filesToRemember,
   liveObject,
   NOTHING_LOADED,
   type Resumption,
@@ -186,7 +187,7 @@ export class ObjectKeeper {
         live.state = resumption.applied < prepared.checkpoint || resumption.handoff !== null ? 'catching_up' : 'streaming';
         live.applied = resumption.applied;
         live.handoff = resumption.handoff;
-        await this.#patch(live.source, { state: live.state, appliedLsn: live.applied, reason: null });
+        await this.#patch(live.source, { state: live.state, appliedLsn: live.applied, reason: null, ...filesToRemember(planned) });
         loop.addObject(live);
         observer.objectState(live.source, live.state, null);
         return;

@@ -89,7 +89,7 @@ function hooksOf({ fence, observer, generations }: LoadContext, live: LiveObject
         resetCounters: true,
         snapshot: start.snapshotText,
         snapshotLsn: start.endLsn,
-        leaves: planned.source.leaves,
+        leaves: start.leaves,
         overlap: false,
       });
     },
@@ -102,7 +102,6 @@ function hooksOf({ fence, observer, generations }: LoadContext, live: LiveObject
         snapshot: done.snapshotText,
         snapshotLsn: done.endLsn,
         overlap: done.overlap,
-        leaves: planned.source.leaves,
         appliedLsn: live.applied,
         reason: null,
       }),
