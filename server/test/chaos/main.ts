@@ -78,7 +78,7 @@ function laneOf(
 function verdict(results: readonly LaneResult[], options: ChaosOptions): number {
   const failed = results.filter((result) => result.failure !== null).map((result) => result.lane);
   const broken = results.flatMap((result) =>
-    brokenPromises(result, { resumeMs: RESUME_LIMIT_MS }).map((what) => `${result.lane}: ${what}`),
+    brokenPromises(result.tally, { resumeMs: RESUME_LIMIT_MS }).map((what) => `${result.lane}: ${what}`),
   );
   for (const what of broken) say(what);
   if (failed.length > 0) say(`FAILED: ${failed.join(', ')}; again with --seed ${options.seed}`);

@@ -37,7 +37,7 @@ export const RESUME_LIMIT_MS = 10_000;
 export const NOTICE_LIMIT_MS = 60_000;
 
 /** What is wrong with a lane's figures; empty when they keep the promises. */
-export function brokenPromises({ tally }: LaneResult, limits: { readonly resumeMs: number }): readonly string[] {
+export function brokenPromises(tally: Tally, limits: { readonly resumeMs: number }): readonly string[] {
   const slow = tally.resumeMs.filter((ms) => ms > limits.resumeMs);
   const late = tally.noticeMs.filter((ms) => ms > NOTICE_LIMIT_MS);
   return [
