@@ -1,39 +1,17 @@
 // The apply lane: one destination session that flushes batches into an open transaction and commits them together with the checkpoint.
-import type { WireResult, WireSession } from '../db/wire-session.ts';
-import type { KeyedEffect, ReplaceMode } from '../model/batch/keyed-phase.ts';
-import type { ObjectBatch, Phase } from '../model/batch/object-batch.ts';
-import type { TransferFormat } from '../model/batch/row-format.ts';
-import type { CopyRows } from '../model/batch/segments.ts';
+import type { Row } from '../db/session.ts';
+import type { ServerErrorFields } from '../db/sql-error.ts';
+import type { WireSession } from '../db/wire-session.ts';
 import { MillraceError } from '../model/error.ts';
-import { CATALOGUE } from '../model/error-catalogue.ts';
 import { objectLabel } from '../model/table.ts';
+import { truncateTables } from './apply.sql.ts';
+import { faultOf } from './apply-fault.ts';
+import { type Care, Flush, type ObjectWork } from './apply-flush.ts';
 import type { ApplyTarget } from './apply-target.ts';
-import {
-  clearStage,
-  copyIntoKeyStage,
-  copyIntoRowStage,
-  copyIntoTarget,
-  createKeyStage,
-  createRowStage,
-  deleteColumnlessRows,
-  deleteStagedKeys,
-  deleteStagedRowsOnce,
-  KEYED_SETTINGS,
-  keyStage,
-  MULTISET_SETTINGS,
-  moveStagedRows,
-  rowStage,
-  truncateTables,
-  updateStagedColumns,
-  upsertStagedRows,
-} from './apply.sql.ts';
-import { feedRows } from './copy-feed.ts';
-
-/** Changes of one object, and where they go. */
-export interface ObjectWork {
-  readonly target: ApplyTarget;
-  readonly batch: ObjectBatch;
-}
+import { referredToFromOutside, relationsOfConstraint } from './constraint.sql.ts';
+import { exactly, miscountOf } from './row-guard.ts';
+import { DROP_STAGES } from './stage.sql.ts';
+import { Stages } from './stages.ts';
 
 /** A flush failed because of one object; its transaction has been rolled back. */
 export class ObjectRejected extends Error {
@@ -41,20 +19,22 @@ export class ObjectRejected extends Error {
   readonly targetId: string;
   readonly reason: MillraceError;
 
-  constructor(targetId: string, reason: MillraceError) {
+  constructor(target: ApplyTarget, reason: MillraceError) {
     super(reason.message, { cause: reason });
-    this.targetId = targetId;
+    this.targetId = target.id;
     this.reason = reason;
   }
 }
 
 /**
- * Applies flushes one after the other. Nothing is visible to others before `commit`; any error other than `ObjectRejected`
- * leaves the session unusable (the connection is gone).
+ * Applies batches one after the other. Nothing is visible to others before `commit`. After an `ObjectRejected` the session can be used
+ * again, with an empty transaction; any other error leaves it to be destroyed.
  */
 export class ApplySession {
   readonly #wire: WireSession;
-  readonly #staged = new Set<string>();
+  readonly #stages = new Stages(() => performance.now());
+  /** Targets that the open transaction has changed. */
+  readonly #touched = new Map<string, ApplyTarget>();
   #inTransaction = false;
 
   constructor(wire: WireSession) {
@@ -66,41 +46,43 @@ export class ApplySession {
   }
 
   /**
-   * Brings a batch into the open transaction (opening it if need be). Rows that the stream knows to be new are inserted without
-   * deleting first; where that turns out wrong the flush is done again with care. Throws `ObjectRejected` when one object can't be applied.
+   * Brings a batch into the open transaction (opening it if need be). Where the destination refuses it, the flush is done again with
+   * care, object by object. Throws `ObjectRejected` when one object can't be applied even so.
    */
   async flush(works: readonly ObjectWork[]): Promise<void> {
-    await this.#begin();
     try {
       await this.#attempt(works, 'trusting');
     } catch (error) {
-      // More care would not find the row: the server refused nothing, so there is nothing to try again.
-      if (error instanceof ObjectRejected) await this.rollback();
-      if (!isRejection(error)) throw error;
+      if (faultOf(error) !== 'object') throw error;
       await this.#flushWithCare(works);
     }
   }
 
   /**
-   * Runs `checkpoint`, which must change exactly one row, then `others`, and commits. Throws `fenced` when it does not: another process
-   * has taken over.
+   * Runs `checkpoint`, an UPDATE that must change exactly one row, then `others`, and commits, after a last batch that goes out in the
+   * same write: a small change costs one round trip. Throws `fenced` when another process has taken over, and what `flush` throws.
    */
-  async commit(checkpoint: string, others: readonly string[]): Promise<void> {
-    await this.#begin();
-    const [moved] = await settleAll([checkpoint, ...others].map((sql) => this.#wire.query(sql)));
-    if (moved?.count !== 1) {
-      await this.rollback();
-      throw new MillraceError('fenced', { cause: 'the checkpoint was taken over by another process', side: 'destination' });
+  async commit(checkpoint: string, others: readonly string[], last: readonly ObjectWork[] = []): Promise<void> {
+    const ending = [exactly(checkpoint, 1, 'fenced'), ...others, 'COMMIT'];
+    if (!this.#inTransaction && last.length > 0) {
+      if (await this.#commitAtOnce(ending, last)) return;
+      await this.#flushWithCare(last);
+    } else if (last.length > 0) await this.flush(last);
+    const flush = new Flush(this.#wire, this.#stages, 'trusting');
+    this.#begin(flush);
+    for (const statement of ending) flush.run(statement);
+    const touched = [...this.#touched.values()];
+    try {
+      await this.#committed(flush);
+    } catch (error) {
+      throw await this.#blamed(error, touched);
     }
-    await this.#wire.query('COMMIT');
-    this.#inTransaction = false;
   }
 
   async rollback(): Promise<void> {
     if (!this.#inTransaction) return;
+    this.#abandon();
     await this.#wire.query('ROLLBACK');
-    this.#inTransaction = false;
-    this.#staged.clear();
   }
 
   async close(): Promise<void> {
@@ -111,183 +93,165 @@ export class ApplySession {
     this.#wire.destroy();
   }
 
-  async #begin(): Promise<void> {
-    if (this.#inTransaction) return;
-    this.#inTransaction = true;
-    await this.#wire.query('BEGIN');
-  }
-
-  /** Object by object, expecting anything at the destination, so that the one that can't be applied is known. */
-  async #flushWithCare(works: readonly ObjectWork[]): Promise<void> {
-    for (const work of works) {
-      try {
-        await this.#attempt([work], 'careful');
-      } catch (error) {
-        if (error instanceof ObjectRejected) await this.rollback();
-        if (!isRejection(error)) throw error;
-        await this.rollback();
-        // A full disk or a lock is nobody's row: the whole batch is tried again later.
-        throw CATALOGUE[error.errorName].retry === 'backoff' && error.errorName !== 'unexpected'
-          ? error
-          : new ObjectRejected(work.target.id, error);
-      }
+  /** Sends a whole transaction without waiting; false when the destination refused it and nothing of it is there. */
+  async #commitAtOnce(ending: readonly string[], works: readonly ObjectWork[]): Promise<boolean> {
+    const flush = new Flush(this.#wire, this.#stages, 'trusting');
+    this.#begin(flush);
+    try {
+      await this.#send(flush, works);
+      for (const statement of ending) flush.run(statement);
+      await this.#committed(flush);
+      return true;
+    } catch (error) {
+      if (faultOf(error) !== 'object') throw error;
+      return false;
     }
   }
 
-  async #attempt(works: readonly ObjectWork[], trust: 'trusting' | 'careful'): Promise<void> {
-    const flush = new Flush(this.#wire, this.#staged, trust);
-    const before = new Set(this.#staged);
-    flush.run('SAVEPOINT millrace_flush');
-    const emptied = works.filter((work) => work.batch.truncateFirst).map((work) => work.target);
-    if (emptied.length > 0) flush.run(truncateTables(emptied));
+  /** Waits for a flush that ends with COMMIT. Whatever goes wrong before that, the server answers COMMIT by rolling back. */
+  async #committed(flush: Flush): Promise<void> {
     try {
-      for (const work of works) await flush.object(work);
-      flush.run('RELEASE SAVEPOINT millrace_flush');
+      const last = await flush.done();
+      if (last?.tags[0] !== 'COMMIT')
+        throw new MillraceError('protocol_violation', { cause: 'COMMIT was answered otherwise', side: 'destination' });
+      this.#inTransaction = false;
+      this.#touched.clear();
+    } catch (error) {
+      this.#abandon();
+      throw miscountOf(error)?.meaning === 'fenced' ? fenced(error) : error;
+    }
+  }
+
+  /**
+   * Object by object, expecting anything at the destination, so that the one that can't be applied is known. Objects that are refused
+   * are tried again after the others: what they refer to may come with those.
+   */
+  async #flushWithCare(works: readonly ObjectWork[]): Promise<void> {
+    await this.#truncateWithCare(works);
+    let waiting = works;
+    while (waiting.length > 0) {
+      const refused: ObjectWork[] = [];
+      let rejected: ObjectRejected | null = null;
+      for (const work of waiting) {
+        const error = await this.#refusal(() => this.#attempt([work], 'careful'));
+        if (error === null) continue;
+        rejected ??= new ObjectRejected(work.target, named(error, work.target));
+        refused.push(work);
+      }
+      if (rejected !== null && refused.length === waiting.length) {
+        await this.rollback();
+        throw rejected;
+      }
+      waiting = refused;
+    }
+  }
+
+  /** All together: a table that others refer to can only be emptied with them. */
+  async #truncateWithCare(works: readonly ObjectWork[]): Promise<void> {
+    const targets = emptiedBy(works);
+    if (targets.length === 0) return;
+    const together = await this.#refusalToTruncate(targets);
+    if (together === null) return;
+    const { rows } = await this.#wire.query(referredToFromOutside(targets.map((target) => target.table)));
+    let culprit = targets.find((target) => isNamed(target, rows));
+    for (const target of targets) {
+      if (culprit === undefined && (await this.#refusalToTruncate([target])) !== null) culprit = target;
+    }
+    await this.rollback();
+    throw culprit === undefined ? together : new ObjectRejected(culprit, together);
+  }
+
+  #refusalToTruncate(targets: readonly ApplyTarget[]): Promise<MillraceError | null> {
+    return this.#refusal(() => this.#savepoint((flush) => flush.run(truncateTables(targets))));
+  }
+
+  /** The error by which the destination refuses `work`, or null. Throws whatever is nobody's rows' fault. */
+  async #refusal(work: () => Promise<void>): Promise<MillraceError | null> {
+    try {
+      await work();
+      return null;
+    } catch (error) {
+      if (faultOf(error) === 'object' && error instanceof MillraceError) return error;
+      throw error;
+    }
+  }
+
+  async #attempt(works: readonly ObjectWork[], care: Care): Promise<void> {
+    await this.#savepoint((flush) => (care === 'trusting' ? this.#send(flush, works) : this.#sendObjects(flush, works)), care);
+  }
+
+  /** Runs `send` so that the transaction stays as it was when the destination refuses any of it. */
+  async #savepoint(send: (flush: Flush) => void | Promise<void>, care: Care = 'trusting'): Promise<void> {
+    const flush = new Flush(this.#wire, this.#stages, care);
+    this.#begin(flush);
+    flush.run('SAVEPOINT millrace');
+    try {
+      await send(flush);
+      flush.run('RELEASE SAVEPOINT millrace');
       await flush.done();
     } catch (error) {
-      if (isRejection(error)) {
-        await this.#wire.query('ROLLBACK TO SAVEPOINT millrace_flush');
-        // Staging tables made inside the savepoint are gone with it.
-        this.#staged.clear();
-        for (const name of before) this.#staged.add(name);
+      if (faultOf(error) === 'object') {
+        await this.#wire.query('ROLLBACK TO SAVEPOINT millrace; RELEASE SAVEPOINT millrace');
+        // Staging tables made since are gone.
+        this.#stages.forget();
       }
       throw error;
     }
   }
-}
 
-/** One attempt: sends statement after statement, and looks at the answers at the end. */
-class Flush {
-  readonly #wire: WireSession;
-  readonly #staged: Set<string>;
-  readonly #careful: boolean;
-  readonly #results: Promise<unknown>[] = [];
-
-  constructor(wire: WireSession, staged: Set<string>, trust: 'trusting' | 'careful') {
-    this.#wire = wire;
-    this.#staged = staged;
-    this.#careful = trust === 'careful';
+  async #send(flush: Flush, works: readonly ObjectWork[]): Promise<void> {
+    const emptied = emptiedBy(works);
+    if (emptied.length > 0) flush.run(truncateTables(emptied));
+    await this.#sendObjects(flush, works);
   }
 
-  run(sql: string): void {
-    this.#keep(this.#wire.query(sql));
-  }
-
-  async object(work: ObjectWork): Promise<void> {
-    for (const phase of work.batch.phases) {
-      if (!phase.isEmpty) await this.#phase(work, phase);
+  async #sendObjects(flush: Flush, works: readonly ObjectWork[]): Promise<void> {
+    for (const work of works) {
+      this.#touched.set(work.target.id, work.target);
+      await flush.object(work);
     }
   }
 
-  async done(): Promise<void> {
-    await settleAll(this.#results);
+  #begin(flush: Flush): void {
+    if (this.#inTransaction) return;
+    this.#inTransaction = true;
+    if (this.#stages.renewalIsDue()) flush.run(DROP_STAGES);
+    flush.run('BEGIN');
   }
 
-  async #phase({ target, batch }: ObjectWork, phase: Phase): Promise<void> {
-    const format = batch.shape.format.name;
-    switch (phase.kind) {
-      case 'append':
-        return this.#copy(copyIntoTarget(target, format), phase.effect(), format);
-      case 'multiset': {
-        const { deletes, rows } = phase.effect();
-        await this.#deleteEqualRows(target, deletes, format);
-        return this.#copy(copyIntoTarget(target, format), rows, format);
-      }
-      case 'keyed':
-        return this.#keyed(target, phase.effect(this.#mode(target)), format, batch.overlap);
-      case 'moves': {
-        const { columns, rows } = phase.effect();
-        this.#stage(rowStage(target), createRowStage(target));
-        await this.#copy(copyIntoRowStage(target, columns, true, format), rows, format);
-        this.#expectCount(target, moveStagedRows(target, columns), rows.segments.rows);
-        this.run(clearStage(rowStage(target), rows.segments.rows));
-      }
-    }
+  #abandon(): void {
+    this.#inTransaction = false;
+    this.#stages.forget();
+    this.#touched.clear();
   }
 
-  #mode(target: ApplyTarget): ReplaceMode {
-    if (target.strategy === 'upsert') return 'upsert';
-    return this.#careful ? 'replace_all' : 'replace';
-  }
-
-  async #keyed(target: ApplyTarget, effect: KeyedEffect, format: TransferFormat, overlap: boolean): Promise<void> {
-    if (effect.deletes.segments.rows > 0) {
-      this.#stage(keyStage(target), createKeyStage(target));
-      await this.#copy(copyIntoKeyStage(target, format), effect.deletes, format);
-      this.run(deleteStagedKeys(target));
-      this.run(clearStage(keyStage(target), effect.deletes.segments.rows));
-    }
-    for (const group of effect.partials) {
-      const rows = group.rows.segments.rows;
-      this.#stage(rowStage(target), createRowStage(target));
-      await this.#copy(copyIntoRowStage(target, group.columns, false, format), group.rows, format);
-      const sql = updateStagedColumns(target, group.columns);
-      if (overlap) this.run(sql);
-      else this.#expectCount(target, sql, rows);
-      this.run(clearStage(rowStage(target), rows));
-    }
-    if (effect.rows.segments.rows === 0) return;
-    if (target.strategy === 'replace') return this.#copy(copyIntoTarget(target, format), effect.rows, format);
-    const all = target.columns.map((_, column) => column);
-    this.#stage(rowStage(target), createRowStage(target));
-    await this.#copy(copyIntoRowStage(target, all, false, format), effect.rows, format);
-    this.run(upsertStagedRows(target));
-    this.run(clearStage(rowStage(target), effect.rows.segments.rows));
-  }
-
-  async #deleteEqualRows(target: ApplyTarget, deletes: CopyRows, format: TransferFormat): Promise<void> {
-    const rows = deletes.segments.rows;
-    if (rows === 0) return;
-    if (target.columns.length === 0) return this.run(deleteColumnlessRows(target, rows));
-    const all = target.columns.map((_, column) => column);
-    this.#stage(rowStage(target), createRowStage(target));
-    await this.#copy(copyIntoRowStage(target, all, false, format), deletes, format);
-    this.run(MULTISET_SETTINGS);
-    this.run(deleteStagedRowsOnce(target));
-    this.run(KEYED_SETTINGS);
-    this.run(clearStage(rowStage(target), rows));
-  }
-
-  #stage(name: string, create: string): void {
-    if (this.#staged.has(name)) return;
-    this.#staged.add(name);
-    this.run(create);
-  }
-
-  async #copy(sql: string, rows: CopyRows, format: TransferFormat): Promise<void> {
-    if (rows.segments.rows === 0) return;
-    const copy = this.#wire.copyIn(sql, (sink) => feedRows(sink, rows, format));
-    this.#keep(copy.result);
-    await copy.sent;
-  }
-
-  #expectCount(target: ApplyTarget, sql: string, rows: number): void {
-    this.#keep(
-      this.#wire.query(sql).then((result) => {
-        if (result.count === rows) return;
-        const cause = `${rows - result.count} of ${rows} rows that changed in part are missing in ${objectLabel(target.table)}`;
-        throw new ObjectRejected(target.id, new MillraceError('destination_row_missing', { cause, side: 'destination' }));
-      }),
-    );
-  }
-
-  #keep(result: Promise<unknown>): void {
-    // Handled in `done`; until then a rejection must not count as unhandled.
-    result.catch(() => {});
-    this.#results.push(result);
+  /** A constraint that is only checked at COMMIT names its tables: it is the error of the object that one of them belongs to. */
+  async #blamed(error: unknown, touched: readonly ApplyTarget[]): Promise<unknown> {
+    if (!(error instanceof MillraceError) || faultOf(error) !== 'object') return error;
+    const { schema, table, constraint } = error.cause as Partial<ServerErrorFields>;
+    if (schema === undefined || table === undefined || constraint === undefined) return error;
+    const { rows } = await this.#wire.query(relationsOfConstraint(schema, table, constraint));
+    const target = touched.find((known) => isNamed(known, rows));
+    return target === undefined ? error : new ObjectRejected(target, error);
   }
 }
 
-/** Waits for all answers; throws the first error, since those after it are only its consequences. */
-async function settleAll<T = WireResult>(results: readonly Promise<T>[]): Promise<T[]> {
-  const settled = await Promise.allSettled(results);
-  return settled.map((result) => {
-    if (result.status === 'rejected') throw result.reason;
-    return result.value;
-  });
+function isNamed({ table }: ApplyTarget, names: readonly Row[]): boolean {
+  return names.some(([schema, name]) => table.schema === schema && table.name === name);
 }
 
-/** The server refused a statement, but the session lives. */
-function isRejection(error: unknown): error is MillraceError {
-  return error instanceof MillraceError && error.errorName !== 'connection_lost' && error.errorName !== 'protocol_violation';
+function emptiedBy(works: readonly ObjectWork[]): readonly ApplyTarget[] {
+  return works.filter((work) => work.batch.truncateFirst).map((work) => work.target);
+}
+
+function fenced(error: unknown): MillraceError {
+  return new MillraceError('fenced', { cause: 'the checkpoint was taken over by another process', side: 'destination' }, error);
+}
+
+/** What a refusal is called for people. */
+function named(error: MillraceError, target: ApplyTarget): MillraceError {
+  const miscount = miscountOf(error);
+  if (miscount === null) return error;
+  const cause = `rows that a change needs are missing in ${objectLabel(target.table)}: only ${miscount.rows} were found`;
+  return new MillraceError('destination_row_missing', { cause, side: 'destination' }, error);
 }

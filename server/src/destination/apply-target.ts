@@ -6,7 +6,7 @@ import { type QualifiedName, quoteIdent } from '../pg/ident.ts';
 
 /**
  * - `replace`: nothing at the destination watches single rows, so a changed row may be deleted and inserted anew (the fastest way).
- * - `upsert`: triggers, foreign keys, rules or partitions watch: rows are inserted or updated in place.
+ * - `upsert`: triggers, foreign keys or rules watch: rows are inserted or updated in place.
  */
 export type ApplyStrategy = 'replace' | 'upsert';
 
@@ -15,18 +15,24 @@ export interface KeyPart {
   readonly column: number;
   /** The index's own equality operator, qualified: the search path is empty, and `citext` has an operator of its own. */
   readonly equals: string;
+  /** Type, modifier and collation of the column: keys of the same types share a staging table. */
+  readonly typeKey: string;
 }
 
 /** One destination table as the stream sees it. */
 export interface ApplyTarget {
-  /** Short and unique in a session: names the staging tables and prepared statements. */
+  /** Short and unique in a session: names the staging tables. */
   readonly id: string;
   readonly table: QualifiedName;
   /** Destination column names in the order of the stream's columns. */
   readonly columns: readonly string[];
   /** Empty when rows have no key. */
   readonly key: readonly KeyPart[];
+  /** Indices of columns of text, whose values may be long; of tables without a key only. */
+  readonly textColumns: ReadonlySet<number>;
   readonly strategy: ApplyStrategy;
+  /** Without a historical load, a change of some columns may meet a row that never came: there is nothing to change then. */
+  readonly rowsMayBeMissing: boolean;
 }
 
 /** Which object a target is for. */
@@ -35,6 +41,8 @@ export interface TargetRequest {
   readonly table: QualifiedName;
   readonly columns: readonly string[];
   readonly keyColumns: readonly string[];
+  /** Whether the table holds only what changed since the pipeline began; false when absent. */
+  readonly withoutHistory?: boolean | undefined;
 }
 
 /** Reads the target's facts from the destination's catalogue. Throws `object_schema_changed` when the table or its key is gone. */
@@ -42,24 +50,36 @@ export async function readApplyTarget(session: PgSession, request: TargetRequest
   const [facts] = await session.query(TABLE_FACTS, [request.table.schema, request.table.name]);
   if (!facts) throw gone(request, 'the destination table is gone');
   const key = await readKey(session, request);
-  return { ...request, key, strategy: facts[0] === 't' ? 'upsert' : 'replace' };
+  const textColumns = key.length === 0 ? await readTextColumns(session, request) : new Set<number>();
+  const strategy = facts[0] === 't' ? 'upsert' : 'replace';
+  return { ...request, key, textColumns, strategy, rowsMayBeMissing: request.withoutHistory ?? false };
 }
 
-/** The columns as an SQL list. */
-export function columnList(target: ApplyTarget, indices?: readonly number[]): string {
-  const names = indices === undefined ? target.columns : indices.map((index) => target.columns[index] as string);
-  return names.map((name) => quoteIdent(name)).join(', ');
+/** All columns as an SQL list. */
+export function columnList(target: ApplyTarget): string {
+  return target.columns.map((name) => quoteIdent(name)).join(', ');
 }
 
 async function readKey(session: PgSession, request: TargetRequest): Promise<readonly KeyPart[]> {
   if (request.keyColumns.length === 0) return [];
-  const rows = await session.query(KEY_OPERATORS, [request.table.schema, request.table.name, [...request.keyColumns].sort()]);
-  const operators = new Map(rows.map(([column, schema, name]) => [column, `OPERATOR(${quoteIdent(schema ?? '')}.${name})`]));
-  const missing = request.keyColumns.filter((column) => !operators.has(column));
-  if (missing.length > 0) throw gone(request, `the destination table has no unique index on (${request.keyColumns.join(', ')})`);
-  return request.columns.flatMap((name, column) =>
-    request.keyColumns.includes(name) ? [{ column, equals: operators.get(name) ?? '' }] : [],
+  const rows = await session.query(KEY_OPERATORS, [request.table.schema, request.table.name, request.keyColumns]);
+  const parts = new Map(
+    rows.map(([column, schema, operator, typeKey]) => [
+      column,
+      { equals: `OPERATOR(${quoteIdent(schema ?? '')}.${operator})`, typeKey: typeKey ?? '' },
+    ]),
   );
+  const missing = request.keyColumns.filter((column) => !parts.has(column));
+  if (missing.length > 0) throw gone(request, `the destination table has no unique index on (${request.keyColumns.join(', ')})`);
+  return request.columns.flatMap((name, column) => {
+    const part = request.keyColumns.includes(name) ? parts.get(name) : undefined;
+    return part === undefined ? [] : [{ column, ...part }];
+  });
+}
+
+async function readTextColumns(session: PgSession, { table, columns }: TargetRequest): Promise<ReadonlySet<number>> {
+  const texts = new Set((await session.query(TEXT_COLUMNS, [table.schema, table.name])).map(([name]) => name));
+  return new Set(columns.flatMap((name, column) => (texts.has(name) ? [column] : [])));
 }
 
 function gone(request: TargetRequest, what: string): MillraceError {
@@ -68,25 +88,34 @@ function gone(request: TargetRequest, what: string): MillraceError {
 
 /** Whether something watches the table's single rows. */
 const TABLE_FACTS = `
-  SELECT c.relkind <> 'r' OR c.relhasrules
+  SELECT c.relhasrules
       OR EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = c.oid)
       OR EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.confrelid = c.oid)
   FROM pg_catalog.pg_class AS c
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-  WHERE n.nspname = $1 AND c.relname = $2`;
+  WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind = 'r'`;
+
+const TEXT_COLUMNS = `
+  SELECT a.attname
+  FROM pg_catalog.pg_attribute AS a
+  JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+  JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+  WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped
+    AND t.oid IN ('pg_catalog.text'::pg_catalog.regtype, 'pg_catalog.varchar'::pg_catalog.regtype)`;
 
 /** Equality operators (strategy 3 of btree) of the unique index over exactly the key's columns. */
 const KEY_OPERATORS = `
-  SELECT a.attname, opn.nspname, o.oprname
+  SELECT a.attname, opn.nspname, o.oprname, pg_catalog.concat_ws(':', a.atttypid, a.atttypmod, a.attcollation)
   FROM (
     SELECT i.indexrelid, i.indrelid, i.indkey, i.indclass
     FROM pg_catalog.pg_index AS i
     JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE n.nspname = $1 AND c.relname = $2 AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+    WHERE n.nspname = $1 AND c.relname = $2 AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
       AND (SELECT pg_catalog.array_agg(ka.attname::pg_catalog.text ORDER BY ka.attname::pg_catalog.text COLLATE "C")
            FROM pg_catalog.pg_attribute AS ka
-           WHERE ka.attrelid = i.indrelid AND ka.attnum = ANY (i.indkey)) = (
+           WHERE ka.attrelid = i.indrelid AND ka.attnum = ANY ((i.indkey::pg_catalog.int2[])[0:i.indnkeyatts - 1])) = (
            SELECT pg_catalog.array_agg(w ORDER BY w COLLATE "C") FROM pg_catalog.unnest($3::pg_catalog.text[]) AS w)
     ORDER BY i.indisprimary DESC
     LIMIT 1

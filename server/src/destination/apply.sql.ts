@@ -1,6 +1,7 @@
 // The statements that bring one flush of one object into its table. Rows come through staging tables or straight by COPY.
 import { quoteIdent, quoteName } from '../pg/ident.ts';
 import { type ApplyTarget, columnList } from './apply-target.ts';
+import { keyStage, moveStage, rowStage } from './stage.sql.ts';
 
 /** Session settings of the apply lane: a small staging table must never make the planner read the whole target. */
 export const APPLY_SETTINGS: Readonly<Record<string, string>> = {
@@ -10,60 +11,22 @@ export const APPLY_SETTINGS: Readonly<Record<string, string>> = {
   enable_bitmapscan: 'off',
   enable_material: 'off',
   enable_memoize: 'off',
+  enable_nestloop: 'on',
+  enable_indexscan: 'on',
+  enable_indexonlyscan: 'on',
+  enable_tidscan: 'on',
   max_parallel_workers_per_gather: '0',
   jit: 'off',
 };
-
-/** Staging for keys: the columns `o0 …` with the key columns' types. */
-export function keyStage(target: ApplyTarget): string {
-  return `pg_temp.${quoteIdent(`millrace_k_${target.id}`)}`;
-}
-
-/** Staging for rows: the old key as `o0 …` (for moves), then all columns as `c0 …`: users' names could clash with ours. */
-export function rowStage(target: ApplyTarget): string {
-  return `pg_temp.${quoteIdent(`millrace_r_${target.id}`)}`;
-}
-
-/** Makes the staging table of keys, with the types of the target's columns and nothing else of them. */
-export function createKeyStage(target: ApplyTarget): string {
-  return `CREATE TEMPORARY TABLE IF NOT EXISTS ${keyStage(target)} AS
-    SELECT ${oldKeyColumns(target)} FROM ${quoteName(target.table)} WITH NO DATA`;
-}
-
-/** Makes the staging table of rows. */
-export function createRowStage(target: ApplyTarget): string {
-  const renamed = target.columns.map((name, i) => `${quoteIdent(name)} AS c${i}`);
-  const columns = [...(target.key.length > 0 ? [oldKeyColumns(target)] : []), ...renamed].join(', ');
-  return `CREATE TEMPORARY TABLE IF NOT EXISTS ${rowStage(target)} AS
-    SELECT ${columns} FROM ${quoteName(target.table)} WITH NO DATA`;
-}
-
-/** Staging is emptied after each use; TRUNCATE of a temporary table is cheap, but it changes the catalogue, so small ones are deleted from. */
-export function clearStage(stage: string, rows: number): string {
-  return rows > TRUNCATE_FROM_ROWS ? `TRUNCATE ${stage}` : `DELETE FROM ${stage}`;
-}
-
-const TRUNCATE_FROM_ROWS = 200;
 
 export function copyIntoTarget(target: ApplyTarget, format: string): string {
   const columns = target.columns.length === 0 ? '' : ` (${columnList(target)})`;
   return `COPY ${quoteName(target.table)}${columns} FROM STDIN (FORMAT ${format})`;
 }
 
-export function copyIntoKeyStage(target: ApplyTarget, format: string): string {
-  return `COPY ${keyStage(target)} FROM STDIN (FORMAT ${format})`;
-}
-
-/** `columns`: indices of the row's columns that the COPY brings; with `withOldKey`, the old key stands before them. */
-export function copyIntoRowStage(target: ApplyTarget, columns: readonly number[], withOldKey: boolean, format: string): string {
-  const names = [...(withOldKey ? target.key.map((_, i) => `o${i}`) : []), ...columns.map((column) => `c${column}`)];
-  const list = names.length === 0 ? '' : ` (${names.join(', ')})`;
-  return `COPY ${rowStage(target)}${list} FROM STDIN (FORMAT ${format})`;
-}
-
+/** Deletes the rows whose key is staged. */
 export function deleteStagedKeys(target: ApplyTarget): string {
-  const match = target.key.map((part, i) => `t.${nameOf(target, part.column)} ${part.equals} s.o${i}`).join(' AND ');
-  return `DELETE FROM ${quoteName(target.table)} AS t USING ${keyStage(target)} AS s WHERE ${match}`;
+  return `DELETE FROM ONLY ${quoteName(target.table)} AS t USING ${keyStage(target)} AS s WHERE ${matchOldKey(target)}`;
 }
 
 /** Updates the present columns of the rows whose key the staged row has. */
@@ -72,57 +35,78 @@ export function updateStagedColumns(target: ApplyTarget, columns: readonly numbe
   const changed = columns.filter((column) => !keyColumns.has(column));
   // A row of which only the key arrived has nothing to update, but it must be there: counting it finds a missing row.
   const assignments = changed.length > 0 ? changed : [target.key[0]?.column ?? 0];
-  const match = target.key.map((part) => `t.${nameOf(target, part.column)} ${part.equals} s.c${part.column}`).join(' AND ');
-  return `UPDATE ${quoteName(target.table)} AS t SET ${assignmentList(target, assignments)} FROM ${rowStage(target)} AS s WHERE ${match}`;
+  return `UPDATE ONLY ${quoteName(target.table)} AS t SET ${assignmentList(target, assignments)}
+    FROM ${rowStage(target)} AS s WHERE ${matchNewKey(target)}`;
 }
 
 /** Moves rows to their new key where they stand, so that the columns which did not arrive keep their values. */
 export function moveStagedRows(target: ApplyTarget, columns: readonly number[]): string {
-  const match = target.key.map((part, i) => `t.${nameOf(target, part.column)} ${part.equals} s.o${i}`).join(' AND ');
-  return `UPDATE ${quoteName(target.table)} AS t SET ${assignmentList(target, columns)} FROM ${rowStage(target)} AS s WHERE ${match}`;
+  return `UPDATE ONLY ${quoteName(target.table)} AS t SET ${assignmentList(target, columns)}
+    FROM ${moveStage(target)} AS s WHERE ${matchOldKey(target)}`;
 }
 
 /** Inserts staged rows, or updates the rows that are there. */
 export function upsertStagedRows(target: ApplyTarget): string {
   const keyColumns = new Set(target.key.map((part) => part.column));
   const others = target.columns.flatMap((name, column) => (keyColumns.has(column) ? [] : [quoteIdent(name)]));
-  const action =
-    others.length === 0 ? 'DO NOTHING' : `DO UPDATE SET ${others.map((name) => `${name} = EXCLUDED.${name}`).join(', ')}`;
-  return `INSERT INTO ${quoteName(target.table)} (${columnList(target)}) OVERRIDING SYSTEM VALUE
-    SELECT ${target.columns.map((_, i) => `s.c${i}`).join(', ')} FROM ${rowStage(target)} AS s
+  const action = others.length === 0 ? 'DO NOTHING' : `DO UPDATE SET ${others.map((name) => `${name} = EXCLUDED.${name}`).join(', ')}`;
+  return `${insertStaged(target, rowStage(target))}
     ON CONFLICT (${target.key.map((part) => nameOf(target, part.column)).join(', ')}) ${action}`;
 }
 
-/**
- * Deletes as many rows equal to each staged row as it is staged. Equal means the same bytes (`*=`, record_image_eq), because types such
- * as json and point have no equality, and 1.0 is not 1.00. The casts to `record` make it one comparison of two rows: between two bare
- * ROW(…) it would be written out column by column, with operators that do not exist. Source: manual, "9.25.6. Composite Type Comparison".
- */
-export function deleteStagedRowsOnce(target: ApplyTarget): string {
-  const targetRow = `ROW(${target.columns.map((name) => `t.${quoteIdent(name)}`).join(', ')})::pg_catalog.record`;
-  const stagedRow = `ROW(${target.columns.map((_, i) => `s.c${i}`).join(', ')})::pg_catalog.record`;
-  return `DELETE FROM ${quoteName(target.table)} AS d WHERE d.ctid = ANY (ARRAY(
-    SELECT found.ctid FROM (
-      SELECT t.ctid, pg_catalog.row_number() OVER (PARTITION BY wanted.example ORDER BY t.ctid) AS nth, wanted.copies
-      FROM (
-        SELECT pg_catalog.min(s.ctid) AS example, pg_catalog.count(*) AS copies
-        FROM ${rowStage(target)} AS s
-        GROUP BY ${stagedRow}::pg_catalog.text
-      ) AS wanted
-      JOIN ${rowStage(target)} AS s ON s.ctid = wanted.example
-      JOIN ${quoteName(target.table)} AS t ON ${targetRow} OPERATOR(pg_catalog.*=) ${stagedRow}
-    ) AS found
-    WHERE found.nth <= found.copies))`;
+/** How staged rows find the row that they change: by their own key, or by the key that it had before. */
+export type StagedBy = 'new_key' | 'old_key';
+
+/** Fills the columns that a staged row lacks from the row that it changes. */
+export function completeStagedRows(target: ApplyTarget, missing: readonly number[], by: StagedBy): string {
+  const assignments = missing.map((column) => `c${column} = t.${nameOf(target, column)}`).join(', ');
+  return `UPDATE ${stageBy(target, by)} AS s SET ${assignments} FROM ONLY ${quoteName(target.table)} AS t WHERE ${match(target, by)}`;
 }
 
-/** The planner settings for `deleteStagedRowsOnce`: rows without a key are found by sorting, not by an index. */
-export const MULTISET_SETTINGS = 'SET LOCAL enable_seqscan = on; SET LOCAL enable_mergejoin = on; SET LOCAL enable_hashjoin = on';
-export const KEYED_SETTINGS = 'SET LOCAL enable_seqscan = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_hashjoin = off';
+/** Forgets staged rows that find no row to change. */
+export function dropUnmatched(target: ApplyTarget, by: StagedBy): string {
+  return `DELETE FROM ${stageBy(target, by)} AS s
+    WHERE NOT EXISTS (SELECT FROM ONLY ${quoteName(target.table)} AS t WHERE ${match(target, by)})`;
+}
+
+/** Deletes the rows that staged rows change. */
+export function deleteChangedRows(target: ApplyTarget, by: StagedBy): string {
+  return `DELETE FROM ONLY ${quoteName(target.table)} AS t USING ${stageBy(target, by)} AS s WHERE ${match(target, by)}`;
+}
+
+/** Inserts staged rows, all columns of them. */
+export function insertStagedRows(target: ApplyTarget, by: StagedBy): string {
+  return insertStaged(target, stageBy(target, by));
+}
+
+/**
+ * Deletes `copies` rows equal to each staged row; staged rows are distinct. Equal means the same bytes (`*=`, record_image_eq), because
+ * types such as json and point have no equality, and 1.0 is not 1.00. The casts to `record` make it one comparison of two rows: between
+ * two bare ROW(…) it would be written out column by column, with operators that do not exist. Source: manual, "9.25.6. Composite Type
+ * Comparison". Candidates are found by hashing the rows' text: sorting the table by `*=` takes fifteen times as long.
+ */
+export function deleteStagedRowsOnce(target: ApplyTarget, copies: number): string {
+  const targetNames = target.columns.map((name) => `t.${quoteIdent(name)}`);
+  const stagedNames = target.columns.map((_, column) => `s.c${column}`);
+  return `DELETE FROM ONLY ${quoteName(target.table)} AS d WHERE d.ctid = ANY (ARRAY(
+    SELECT found.ctid FROM (
+      SELECT t.ctid, pg_catalog.row_number() OVER (PARTITION BY s.ctid) AS nth
+      FROM ${rowStage(target)} AS s
+      JOIN ONLY ${quoteName(target.table)} AS t
+        ON ${rowText(target, targetNames)} = ${rowText(target, stagedNames)}
+        AND ROW(${targetNames.join(', ')})::pg_catalog.record OPERATOR(pg_catalog.*=) ROW(${stagedNames.join(', ')})::pg_catalog.record
+    ) AS found
+    WHERE found.nth <= ${Math.trunc(copies)}))`;
+}
+
+/** The planner settings for `deleteStagedRowsOnce`: rows without a key are found by reading the whole table once. */
+export const MULTISET_SETTINGS = "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL work_mem = '64MB'";
+export const KEYED_SETTINGS = 'SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; RESET work_mem';
 
 /** Deletes any `rows` rows of a table without columns: they are all equal. */
 export function deleteColumnlessRows(target: ApplyTarget, rows: number): string {
   const table = quoteName(target.table);
-  return `DELETE FROM ${table} AS d WHERE d.ctid = ANY (ARRAY(SELECT t.ctid FROM ${table} AS t LIMIT ${Math.trunc(rows)}))`;
+  return `DELETE FROM ONLY ${table} AS d WHERE d.ctid = ANY (ARRAY(SELECT t.ctid FROM ONLY ${table} AS t LIMIT ${Math.trunc(rows)}))`;
 }
 
 /** Empties the tables together, so that foreign keys among them do not stand in the way. Never CASCADE: that could reach users' tables. */
@@ -130,8 +114,38 @@ export function truncateTables(targets: readonly ApplyTarget[]): string {
   return `TRUNCATE ${targets.map((target) => `ONLY ${quoteName(target.table)}`).join(', ')}`;
 }
 
-function oldKeyColumns(target: ApplyTarget): string {
-  return target.key.map((part, i) => `${nameOf(target, part.column)} AS o${i}`).join(', ');
+/** Text of a row that equal rows have in common. Long texts are cut: they may be stored out of line, a read for each. */
+function rowText(target: ApplyTarget, names: readonly string[]): string {
+  const parts = names.map((name, column) => (target.textColumns.has(column) ? `pg_catalog.left(${name}, ${LOOKED_AT_CHARACTERS})` : name));
+  const groups: string[] = [];
+  for (let i = 0; i < parts.length; i += MAX_ARGUMENTS) groups.push(`pg_catalog.concat(${parts.slice(i, i + MAX_ARGUMENTS).join(', ')})`);
+  // A collation of our own, because those of the columns may contradict each other.
+  return `(${groups.join(' OPERATOR(pg_catalog.||) ')}) COLLATE pg_catalog."C"`;
+}
+
+const LOOKED_AT_CHARACTERS = 64;
+/** Source: manual, "Appendix K. PostgreSQL Limits", function arguments. */
+const MAX_ARGUMENTS = 100;
+
+function insertStaged(target: ApplyTarget, stage: string): string {
+  return `INSERT INTO ${quoteName(target.table)} (${columnList(target)}) OVERRIDING SYSTEM VALUE
+    SELECT ${target.columns.map((_, column) => `s.c${column}`).join(', ')} FROM ${stage} AS s`;
+}
+
+function stageBy(target: ApplyTarget, by: StagedBy): string {
+  return by === 'new_key' ? rowStage(target) : moveStage(target);
+}
+
+function match(target: ApplyTarget, by: StagedBy): string {
+  return by === 'new_key' ? matchNewKey(target) : matchOldKey(target);
+}
+
+function matchOldKey(target: ApplyTarget): string {
+  return target.key.map((part, i) => `t.${nameOf(target, part.column)} ${part.equals} s.o${i}`).join(' AND ');
+}
+
+function matchNewKey(target: ApplyTarget): string {
+  return target.key.map((part) => `t.${nameOf(target, part.column)} ${part.equals} s.c${part.column}`).join(' AND ');
 }
 
 function assignmentList(target: ApplyTarget, columns: readonly number[]): string {

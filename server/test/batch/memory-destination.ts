@@ -82,8 +82,12 @@ export function applyBatch(table: Table, batch: ObjectBatch, mode: ReplaceMode):
         break;
       case 'multiset': {
         const { deletes, rows } = phase.effect();
-        for (const row of read(deletes, format.name)) {
-          if (!table.remove(table.keyOf(row))) throw new DestinationConflict('a row to delete is missing');
+        for (const { copies, rows } of deletes) {
+          for (const row of read(rows, format.name)) {
+            for (let i = 0; i < copies; i++) {
+              if (!table.remove(table.keyOf(row))) throw new DestinationConflict('a row to delete is missing');
+            }
+          }
         }
         for (const row of read(rows, format.name)) table.insert(row);
         break;

@@ -1,5 +1,6 @@
 // Joins the engine's apply lane to the destination: batches become flushes, and a commit carries checkpoint, positions and counts.
-import { type ApplySession, ObjectRejected, type ObjectWork } from '../../destination/apply-session.ts';
+import type { ObjectWork } from '../../destination/apply-flush.ts';
+import { type ApplySession, ObjectRejected } from '../../destination/apply-session.ts';
 import type { ApplyTarget } from '../../destination/apply-target.ts';
 import { advanceCheckpoint, advanceObjects, type ObjectAdvance } from '../../destination/commit.sql.ts';
 import type { Fence } from '../../destination/state-records.ts';
@@ -17,6 +18,8 @@ export class DestinationLane implements ApplyLane {
   readonly #session: ApplySession;
   readonly #fence: Fence;
   readonly #targets = new Map<LiveObject, ApplyTarget>();
+  /** A flush that is not sent yet. */
+  #held: readonly ObjectWork[] = [];
 
   constructor(session: ApplySession, fence: Fence) {
     this.#session = session;
@@ -35,11 +38,10 @@ export class DestinationLane implements ApplyLane {
         works.push({ target: must(this.#targets.get(object), `the target of ${objectLabel(object.source)}`), batch: part });
     }
     failpoint('apply.before_flush');
-    try {
-      await this.#session.flush(works);
-    } catch (error) {
-      throw error instanceof ObjectRejected ? this.#halt(error) : error;
-    }
+    await this.#sendHeld();
+    this.#held = works;
+    // What ends at a commit goes out together with it.
+    if (batch.endsInside) await this.#sendHeld();
     failpoint('apply.after_flush');
   }
 
@@ -52,13 +54,34 @@ export class DestinationLane implements ApplyLane {
             lsn: plan.checkpoint.endLsn,
             commitTimeMicros: plan.checkpoint.commitTimeMicros === 0n ? null : plan.checkpoint.commitTimeMicros,
           };
+    const others = objects.length === 0 ? [] : [advanceObjects(this.#fence, objects)];
     failpoint('apply.before_commit');
-    await this.#session.commit(advanceCheckpoint(this.#fence, move), objects.length === 0 ? [] : [advanceObjects(this.#fence, objects)]);
+    const last = this.#takeHeld();
+    await this.#orHalt(() => this.#session.commit(advanceCheckpoint(this.#fence, move), others, last));
     failpoint('apply.after_commit');
   }
 
   async close(): Promise<void> {
     await this.#session.close();
+  }
+
+  async #sendHeld(): Promise<void> {
+    const works = this.#takeHeld();
+    if (works.length > 0) await this.#orHalt(() => this.#session.flush(works));
+  }
+
+  #takeHeld(): readonly ObjectWork[] {
+    const works = this.#held;
+    this.#held = [];
+    return works;
+  }
+
+  async #orHalt(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      throw error instanceof ObjectRejected ? this.#halt(error) : error;
+    }
   }
 
   #halt(rejected: ObjectRejected): ObjectHalt {

@@ -4,9 +4,15 @@ import { appendNewRow } from './old-row.ts';
 import type { RowFormat, TupleSlice } from './row-format.ts';
 import { type CopyRows, Segments } from './segments.ts';
 
-/** A row that stands `n` times in `deletes` has to go `n` times; likewise for `rows`. */
+/** Distinct rows, of each of which the destination loses `copies`. */
+export interface MultisetDelete {
+  readonly copies: number;
+  readonly rows: CopyRows;
+}
+
+/** No row stands in more than one of `deletes`; one that stands `n` times in `rows` is inserted `n` times. */
 export interface MultisetEffect {
-  readonly deletes: CopyRows;
+  readonly deletes: readonly MultisetDelete[];
   readonly rows: CopyRows;
 }
 
@@ -58,15 +64,22 @@ export class MultisetPhase {
   }
 
   effect(): MultisetEffect {
-    const deletes = new Segments();
+    const deletes = new Map<number, Segments>();
     const rows = new Segments();
     for (let entry = 0; entry < this.#index.count; entry++) {
       const count = this.#counts[entry] as number;
-      const segments = count < 0 ? deletes : rows;
-      for (let i = Math.abs(count); i > 0; i--) segments.add(this.#index.startOf(entry), this.#index.endOf(entry));
+      const [start, end] = [this.#index.startOf(entry), this.#index.endOf(entry)];
+      for (let i = count; i > 0; i--) rows.add(start, end);
+      if (count >= 0) continue;
+      const segments = deletes.get(-count) ?? new Segments();
+      deletes.set(-count, segments);
+      segments.add(start, end);
     }
     const bytes = this.#index.keys.bytes;
-    return { deletes: { bytes, segments: deletes }, rows: { bytes, segments: rows } };
+    return {
+      deletes: [...deletes].map(([copies, segments]) => ({ copies, rows: { bytes, segments } })),
+      rows: { bytes, segments: rows },
+    };
   }
 
   #count(at: number, change: 1 | -1): void {
