@@ -148,8 +148,8 @@ export const CATALOGUE = {
     exit: 3,
   }),
   source_in_recovery: entry('2018', 'The source is a standby', {
-    meaning: 'Logical decoding on a standby needs PostgreSQL 16 or later.',
-    fix: 'Point the source at the primary, or upgrade the standby to PostgreSQL 16 or later.',
+    meaning: "This version needs the primary. A standby's snapshots do not say which transactions are running, so the hand-over from a historical load to the stream could lose rows.",
+    fix: 'Point the source at the primary.',
     retry: 'user',
     exit: 3,
   }),
@@ -428,6 +428,12 @@ export const CATALOGUE = {
     fix: 'Use a role of its own with only the grants that Millrace needs.',
     retry: 'user',
     exit: 3,
+  }),
+  not_replicable: entry('2094', "The relation can't be replicated", {
+    meaning: 'Changes of such a relation are not in the log, or not whole: the message says which.',
+    fix: 'millrace discover -f FILE --source NAME says of every relation what it is and what would make it eligible.',
+    retry: 'user',
+    exit: 4,
   }),
 } as const satisfies Record<string, CatalogueEntry>;
 

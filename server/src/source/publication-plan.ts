@@ -123,6 +123,18 @@ export function isCovered(states: readonly PublicationState[], table: SourceTabl
   });
 }
 
+/**
+ * What somebody with the rights must run before `table` can be published, or null when it is published already or our role may do it.
+ * Where no publication exists yet the answer is null: making them fails as a whole then, and says everything at once.
+ */
+export function missingPublication(names: PublicationNames, states: readonly PublicationState[], table: SourceTable): string | null {
+  const needs = table.identity.kind === 'none' ? 'insertOnly' : 'full';
+  if (states.length === 0 || isCovered(states, table, needs)) return null;
+  const state = states.find((candidate) => candidate.name === names[needs]);
+  const mayAlter = state === undefined || (state.owned && !state.allTables);
+  return mayAlter && table.owned !== false ? null : addTablesSql(names[needs], [table]);
+}
+
 interface Kind {
   /** The value of the option `publish`. */
   readonly publish: string;

@@ -27,4 +27,8 @@ const SIGNATURE = `
       SELECT pg_catalog.string_agg(pg_catalog.concat_ws(':', h.inhrelid, h.inhparent, h.xmin), ',' ORDER BY h.inhrelid, h.inhparent)
       FROM pg_catalog.pg_inherits AS h
     ), '')
+    || COALESCE((
+      SELECT pg_catalog.string_agg(pg_catalog.concat_ws(':', r.prpubid, r.prrelid), ',' ORDER BY r.prpubid, r.prrelid)
+      FROM pg_catalog.pg_publication_rel AS r
+    ), '')
   )`;

@@ -3,9 +3,9 @@ import type { PgSession } from '../../db/session.ts';
 import { setObjectState, upsertObjects } from '../../destination/state.ts';
 import type { Fence, ObjectRecord } from '../../destination/state-records.ts';
 import { MillraceError } from '../../model/error.ts';
-import type { ErrorName } from '../../model/error-catalogue.ts';
 import { objectLabel } from '../../model/table.ts';
 import type { IneligibleRelation } from '../../source/eligibility.ts';
+import { ineligibleError } from './ineligible.ts';
 import { NOTHING_LOADED, type Resumption, stateReason } from './live-objects.ts';
 import type { PipelinePlan, PlannedObject } from './plan.ts';
 
@@ -76,14 +76,7 @@ function whyGone(label: string, relation: IneligibleRelation | undefined): Millr
     const cause = `${label} is not at the source any more, or not in a schema that the pipeline looks at`;
     return new MillraceError('object_vanished', { cause, object: label, side: 'source' });
   }
-  const name: ErrorName =
-    relation.reason === 'no_select_privilege'
-      ? 'select_missing'
-      : relation.reason === 'row_level_security'
-        ? 'row_level_security'
-        : 'object_vanished';
-  const fix = relation.fix === '' ? undefined : relation.fix;
-  return new MillraceError(name, { cause: `${label}: ${relation.cause}`, fix, object: label, side: 'source' });
+  return ineligibleError(relation);
 }
 
 function nameOf(planned: PlannedObject) {

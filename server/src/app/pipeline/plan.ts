@@ -7,14 +7,18 @@ import type { Desired, ObjectRecord } from '../../destination/state-records.ts';
 import type { TypeDefinition } from '../../destination/types-outcome.ts';
 import type { TableProblem } from '../../destination/types-table.ts';
 import type { DestinationTable } from '../../model/destination-table.ts';
+import { must } from '../../lib/assert.ts';
 import { MillraceError } from '../../model/error.ts';
 import { objectLabel, type SourceTable } from '../../model/table.ts';
 import type { QualifiedName } from '../../pg/ident.ts';
 import type { ServerVersion } from '../../pg/version.ts';
 import { readTables } from '../../source/catalog.ts';
 import type { IneligibleRelation } from '../../source/eligibility.ts';
+import { readPublications } from '../../source/publication.ts';
+import { missingPublication } from '../../source/publication-plan.ts';
 import { columnTypeOids, readTypes } from '../../source/types.ts';
 import type { PipelineSettings } from '../config/settings.ts';
+import { pipelineNames } from './names.ts';
 
 /** One table of the source, with the decision about it. */
 export interface PlannedObject {
@@ -97,9 +101,20 @@ async function outcomesOf(
     rule: settings.namespace,
     collationsAgree,
   });
-  return plans.map((plan, index) =>
-    plan.kind === 'table' ? plan : { kind: 'refused', error: refusal(tables[index] as SourceTable, plan.problems) },
-  );
+  const { publications } = await pipelineNames(settings, destination);
+  const published = await readPublications(source, [publications.full, publications.insertOnly]);
+  return tables.map((table, index): PlannedObject['outcome'] => {
+    const plan = must(plans[index], 'a plan for each table');
+    if (plan.kind === 'refused') return { kind: 'refused', error: refusal(table, plan.problems) };
+    const statement = missingPublication(publications, published, table);
+    return statement === null ? plan : { kind: 'refused', error: notPublishable(table, statement) };
+  });
+}
+
+/** One table that somebody else owns must not stop the pipeline of all the others. */
+function notPublishable(table: SourceTable, statement: string): MillraceError {
+  const cause = `our role may not add ${objectLabel(table)} to the publication`;
+  return new MillraceError('publication_not_allowed', { cause, fix: `${statement};`, object: objectLabel(table), side: 'source' });
 }
 
 function refusal(table: SourceTable, problems: readonly TableProblem[]): MillraceError {

@@ -17,7 +17,8 @@ import { dropSlot, inspectSlot } from '../../source/slot.ts';
 import { createSlot } from '../../source/slot-create.ts';
 import type { ReplicationNames } from '../../source/slot-name.ts';
 import { releaseSlot } from '../../source/slot-release.ts';
-import { identifySystem, readTimelineHistory, type SystemIdentity } from '../../source/system.ts';
+import { identifySystem, readTimelineHistory, requirePrimary, type SystemIdentity } from '../../source/system.ts';
+import { reportIneligible } from './ineligible.ts';
 import { resumptionOf, stateReason } from './live-objects.ts';
 import { pipelineNames } from './names.ts';
 import { type PlannedResumption, rememberObjects, rememberVanished } from './object-memory.ts';
@@ -57,6 +58,7 @@ const SLOT_TIMEOUT_MS = 60_000;
  * connecting and reading throws. What is made before an error is found again by the next attempt.
  */
 export async function prepare(context: StartContext): Promise<Prepared> {
+  await requirePrimary(context.source);
   const replication = await connect(context.settings.source.connection, {
     applicationName: `millrace ${context.settings.name} slot`,
     side: 'source',
@@ -108,6 +110,7 @@ async function prepareWith(context: StartContext, replication: PgSession): Promi
   }
   const resumeFrom = startOver ? null : checkpoint;
   await rememberVanished(destination, fence, { records, plan });
+  reportIneligible(plan, settings, context.observer);
   const objects = plan.objects.map((planned) => ({ planned, resumption: resumptionOf(planned, resumeFrom) }));
   await rememberObjects(destination, fence, objects);
   failpoint('session.after_first_state');

@@ -1,13 +1,13 @@
 // Looks, while a pipeline runs, for what operators ask and for what changed in the source's catalogue, and has it carried out.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { PgSession } from '../../db/session.ts';
-import { loadObjects, setObjectState } from '../../destination/state.ts';
+import { loadObjects } from '../../destination/state.ts';
 import type { ObjectRecord } from '../../destination/state-records.ts';
 import { objectLabel } from '../../model/table.ts';
-import type { QualifiedName } from '../../pg/ident.ts';
 import { diffPartitions, needsReload } from '../../source/partitions.ts';
 import { readCatalogueSignature } from '../../source/signature.ts';
-import { filesToRemember, loadAnew, type Resumption, rowsReplaced, sameIdentity } from './live-objects.ts';
+import { loadAnew, type Resumption, sameIdentity, stateReason } from './live-objects.ts';
+import { reportIneligible } from './ineligible.ts';
 import type { ObjectKeeper } from './object-keeper.ts';
 import { rememberObjects, rememberVanished } from './object-memory.ts';
 import type { PipelineRun } from './pipeline-run.ts';
@@ -104,8 +104,13 @@ export class Watcher {
 
   async #remember(planned: PlannedObject): Promise<void> {
     const { destination, prepared } = this.#context;
+    const { desired, outcome } = planned;
     const resumption: Resumption =
-      planned.desired === 'skipped' ? { kind: 'rest', state: 'skipped', reason: null } : loadAnew(planned.desired);
+      desired === 'skipped'
+        ? { kind: 'rest', state: 'skipped', reason: null }
+        : outcome.kind === 'refused'
+          ? { kind: 'rest', state: 'ineligible', reason: stateReason(outcome.error) }
+          : loadAnew(desired);
     await rememberObjects(destination, prepared.fence, [{ planned, resumption }]);
   }
 
@@ -121,15 +126,17 @@ export class Watcher {
       await keeper.remove(objectLabel(record.source));
       observer.objectState(record.source, 'ineligible', error);
     }
+    reportIneligible(plan, settings, observer);
     this.#known = byLabel(plan.objects);
     this.#signature = signature;
   }
 
   async #compare(planned: PlannedObject): Promise<void> {
-    const { keeper, log, destination, prepared } = this.#context;
+    const { keeper, log } = this.#context;
     const label = objectLabel(planned.source);
     const known = this.#known.get(label);
-    if (known === undefined || known.source.oid !== planned.source.oid) {
+    const isNew = known === undefined || known.source.oid !== planned.source.oid;
+    if (isNew || (known.outcome.kind === 'refused' && planned.outcome.kind === 'table')) {
       log.info('a table is new', { object: label, desired: planned.desired });
       await this.#publishAll(planned);
       if (planned.desired === 'included') await keeper.add(planned);
@@ -140,16 +147,10 @@ export class Watcher {
       log.warn('partitions changed outside of the log; loading the object again', { object: label });
       return this.#reload(planned);
     }
-    if (rowsReplaced(planned, known.source.leaves) || rowsReplaced(planned, loadedFrom(planned.record))) {
-      log.warn('an ALTER changed values outside of the log; loading the object again', { object: label });
-      return this.#reload(planned);
-    }
     if (!sameIdentity(known.source.identity, planned.source.identity)) {
       log.warn('the replica identity changed; loading the object again', { object: label });
-      return this.#reload(planned);
+      await this.#reload(planned);
     }
-    const files = loadedFrom(planned.record) === null ? null : filesToRemember(planned);
-    if (files !== null) await setObjectState(destination, prepared.fence, nameOf(planned), files);
   }
 
   #needsOtherFormat(planned: PlannedObject): boolean {
@@ -157,15 +158,6 @@ export class Watcher {
     const unsafe = planned.outcome.kind === 'table' && !planned.outcome.table.binarySafe;
     return isNew && unsafe && planned.desired === 'included' && this.#context.prepared.format === 'binary';
   }
-}
-
-/** The files that the object's rows came from; null where a load is due or runs, which reads the rows as they are now. */
-function loadedFrom(record: ObjectRecord | null): ObjectRecord['leaves'] {
-  return record === null || record.appliedLsn === null || record.state === 'copying' ? null : record.leaves;
-}
-
-function nameOf({ source }: PlannedObject): QualifiedName {
-  return { schema: source.schema, name: source.name };
 }
 
 function byLabel(objects: readonly PlannedObject[]): ReadonlyMap<string, PlannedObject> {
