@@ -1,12 +1,13 @@
 // Looks, while a pipeline runs, for what operators ask and for what changed in the source's catalogue, and has it carried out.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { PgSession } from '../../db/session.ts';
-import { loadObjects } from '../../destination/state.ts';
+import { loadObjects, setObjectState } from '../../destination/state.ts';
 import type { ObjectRecord } from '../../destination/state-records.ts';
 import { objectLabel } from '../../model/table.ts';
+import type { QualifiedName } from '../../pg/ident.ts';
 import { diffPartitions, needsReload } from '../../source/partitions.ts';
 import { readCatalogueSignature } from '../../source/signature.ts';
-import { loadAnew, type Resumption, sameIdentity, stateReason } from './live-objects.ts';
+import { filesToRemember, loadAnew, type Resumption, rowsReplaced, sameIdentity, stateReason } from './live-objects.ts';
 import { reportIneligible } from './ineligible.ts';
 import type { ObjectKeeper } from './object-keeper.ts';
 import { rememberObjects, rememberVanished } from './object-memory.ts';
@@ -132,7 +133,7 @@ export class Watcher {
   }
 
   async #compare(planned: PlannedObject): Promise<void> {
-    const { keeper, log } = this.#context;
+    const { keeper, log, destination, prepared } = this.#context;
     const label = objectLabel(planned.source);
     const known = this.#known.get(label);
     const isNew = known === undefined || known.source.oid !== planned.source.oid;
@@ -147,10 +148,16 @@ export class Watcher {
       log.warn('partitions changed outside of the log; loading the object again', { object: label });
       return this.#reload(planned);
     }
+    if (rowsReplaced(planned, known.source.leaves) || rowsReplaced(planned, loadedFrom(planned.record))) {
+      log.warn('an ALTER changed values outside of the log; loading the object again', { object: label });
+      return this.#reload(planned);
+    }
     if (!sameIdentity(known.source.identity, planned.source.identity)) {
       log.warn('the replica identity changed; loading the object again', { object: label });
-      await this.#reload(planned);
+      return this.#reload(planned);
     }
+    const files = loadedFrom(planned.record) === null ? null : filesToRemember(planned);
+    if (files !== null) await setObjectState(destination, prepared.fence, nameOf(planned), files);
   }
 
   #needsOtherFormat(planned: PlannedObject): boolean {
@@ -158,6 +165,15 @@ export class Watcher {
     const unsafe = planned.outcome.kind === 'table' && !planned.outcome.table.binarySafe;
     return isNew && unsafe && planned.desired === 'included' && this.#context.prepared.format === 'binary';
   }
+}
+
+/** The files that the object's rows came from; null where a load is due or runs, which reads the rows as they are now. */
+function loadedFrom(record: ObjectRecord | null): ObjectRecord['leaves'] {
+  return record === null || record.appliedLsn === null || record.state === 'copying' ? null : record.leaves;
+}
+
+function nameOf({ source }: PlannedObject): QualifiedName {
+  return { schema: source.schema, name: source.name };
 }
 
 function byLabel(objects: readonly PlannedObject[]): ReadonlyMap<string, PlannedObject> {
