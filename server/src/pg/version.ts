@@ -56,8 +56,6 @@ const FIRST_MAJOR = {
   idleSessionTimeout: 14,
   /** Parenthesised options of CREATE_REPLICATION_SLOT. */
   slotOptionsInParentheses: 15,
-  /** Logical slots on a standby. */
-  standbyLogicalDecoding: 16,
   /** `conflicting` in `pg_replication_slots`. */
   slotConflicting: 16,
   /** Slots that survive a failover, and `failover`, `invalidation_reason`, `inactive_since` in `pg_replication_slots`. */

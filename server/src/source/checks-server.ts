@@ -2,7 +2,8 @@
 import { must } from '../lib/assert.ts';
 import { type Finding, passed, problem } from '../model/finding.ts';
 import { quoteIdent } from '../pg/ident.ts';
-import { firstMajorWith, formatServerVersion, hasFeature } from '../pg/version.ts';
+import { formatServerVersion, hasFeature } from '../pg/version.ts';
+import { STANDBY_CAUSE } from './system.ts';
 import type { LongTransaction, SettingFacts, SourceFacts, UnreadableFuture } from './checks-facts.ts';
 
 /** All verdicts about the server, in the order in which a person would mend them. */
@@ -44,17 +45,7 @@ const SERVER_CHECKS: readonly ((facts: SourceFacts) => Finding)[] = [
 
 function checkRecovery(facts: SourceFacts): Finding {
   if (!facts.inRecovery) return passed('source_primary', 'the source is a primary');
-  if (!hasFeature(facts.version, 'standbyLogicalDecoding')) {
-    const cause = `the source is a standby of PostgreSQL ${facts.version.major}; standbys can decode from ${firstMajorWith('standbyLogicalDecoding')} on`;
-    return problem('fail', 'source_in_recovery', { cause });
-  }
-  if (facts.settings.get('hot_standby_feedback')?.value === 'off') {
-    return problem('warn', 'source_setting_risky', {
-      cause: 'the source is a standby with hot_standby_feedback off: VACUUM on the primary can invalidate the slot',
-      fix: 'ALTER SYSTEM SET hot_standby_feedback = on; SELECT pg_catalog.pg_reload_conf();',
-    });
-  }
-  return passed('source_primary', 'the source is a standby that can decode');
+  return problem('fail', 'source_in_recovery', { cause: STANDBY_CAUSE });
 }
 
 function checkWalLevel(facts: SourceFacts): Finding {

@@ -24,7 +24,7 @@ export const SETTINGS_SQL = `
 SELECT s.name, s.setting, s.unit, s.pending_restart
 FROM pg_catalog.pg_settings AS s
 WHERE s.name IN ('wal_level', 'max_replication_slots', 'max_wal_senders', 'wal_sender_timeout', 'max_slot_wal_keep_size',
-                 'idle_replication_slot_timeout', 'hot_standby_feedback')`;
+                 'idle_replication_slot_timeout')`;
 
 /** $1 int: seconds. Transactions that have written and have been open for longer, the oldest first. */
 export const LONG_TRANSACTIONS_SQL = `

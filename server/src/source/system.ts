@@ -1,8 +1,9 @@
 // Asks a source which system it is, on which timeline, and where its log stands: what continuity is proved by.
 import type { PgSession } from '../db/session.ts';
 import { must } from '../lib/assert.ts';
+import { MillraceError } from '../model/error.ts';
 import { type Lsn, parseLsn } from '../pg/lsn.ts';
-import { intAt, optionalTextAt, textAt } from './catalog-row.ts';
+import { boolAt, intAt, optionalTextAt, textAt } from './catalog-row.ts';
 import { CURRENT_LSN } from './slot.sql.ts';
 
 export interface SystemIdentity {
@@ -33,6 +34,16 @@ export async function identifySystem(replication: PgSession): Promise<SystemIden
     currentLsn: parseLsn(textAt(facts, 2)),
     database: optionalTextAt(facts, 3) ?? '',
   };
+}
+
+/** Why a standby is no source, whether or not it can decode. */
+export const STANDBY_CAUSE =
+  'the source is a standby: its snapshots do not say which transactions were running, so a historical load could lose rows';
+
+/** Throws `source_in_recovery` on a standby. On an ordinary session. */
+export async function requirePrimary(session: PgSession): Promise<void> {
+  const [row] = await session.query('SELECT pg_catalog.pg_is_in_recovery()');
+  if (boolAt(must(row, 'the recovery state'), 0)) throw new MillraceError('source_in_recovery', { cause: STANDBY_CAUSE, side: 'source' });
 }
 
 /** The system identifier, on an ordinary session. */
