@@ -2,7 +2,9 @@
 import { formatObjectName } from '@millrace/contract/object-name';
 import type { DropReport } from '@millrace/contract/report';
 import { connect } from '../../db/connect.ts';
+import { discardSideTable } from '../../destination/load-place.ts';
 import { deletePipeline, loadObjects, loadPipeline } from '../../destination/state.ts';
+import { evictPredecessors } from '../../destination/state-evict.ts';
 import { readStateVersion, removeStateIfEmpty } from '../../destination/state-install.ts';
 import { MillraceError } from '../../model/error.ts';
 import { dropPublications } from '../../source/publication.ts';
@@ -25,6 +27,9 @@ export async function dropPipeline(settings: PipelineSettings): Promise<DropRepo
     const objects = known === null ? [] : await loadObjects(destination, settings.name);
     const kept = objects.flatMap((object) => (object.destinationOid !== null && object.destination !== null ? [object.destination] : []));
     if (await deletePipeline(destination, settings.name)) removed.push(`state of pipeline ${settings.name}`);
+    // Whoever still runs the pipeline finds its state gone, and stops; what it was loading must not keep the tables that it loaded into.
+    await evictPredecessors(destination, settings.name);
+    for (const { destination: table } of objects) if (table !== null) await discardSideTable(destination, table);
     if (await removeStateIfEmpty(destination)) removed.push('schema _millrace');
     return { pipeline: settings.name, removed, kept_tables: kept.map(({ schema, name }) => formatObjectName({ schema, name })) };
   } finally {

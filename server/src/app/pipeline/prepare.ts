@@ -3,7 +3,7 @@ import { connect } from '../../db/connect.ts';
 import type { PgSession } from '../../db/session.ts';
 import { loadObjects, loadPipeline, setPipelineState, takeOver } from '../../destination/state.ts';
 import { evictPredecessors } from '../../destination/state-evict.ts';
-import { installState } from '../../destination/state-install.ts';
+import { installState, readStateVersion } from '../../destination/state-install.ts';
 import { rebindPipeline, startAnew } from '../../destination/state-start.ts';
 import type { Fence, ObjectRecord, PipelineRecord } from '../../destination/state-records.ts';
 import { failpoint } from '../../lib/failpoint.ts';
@@ -73,6 +73,8 @@ export async function prepare(context: StartContext): Promise<Prepared> {
 
 async function prepareWith(context: StartContext, replication: PgSession): Promise<Prepared> {
   const { source, destination, settings } = context;
+  // A pipeline that was dropped while this process ran it must not come back by itself, nor its state.
+  if ((await readStateVersion(destination)).kind !== 'installed') requireStillOurs(context.tenure, settings.name, null);
   await installState(destination);
   const system = await identifySystem(replication);
   const known = await loadPipeline(destination, settings.name);
