@@ -98,7 +98,7 @@ export const ACTIONS: readonly Action[] = [
     weight: 4,
     steps: (random) =>
       sql(
-        `UPDATE chaos.kinds SET mood = ${mood(random)}, moods = ARRAY[${mood(random)}, NULL, ${mood(random)}]::chaos.mood[], tags = tags[1:3] || ${textLiteral(random)}, span = '${random.pick(['empty', '[1,)', '(,5]', '[3,9)'])}' WHERE ${someIds(random, 6)}`,
+        `UPDATE chaos.kinds SET mood = ${mood(random)}, moods = ARRAY[${mood(random)}, NULL, ${mood(random)}]::chaos.mood[], tags = tags[1:3] || ARRAY[${textLiteral(random)}]::text[], span = '${random.pick(['empty', '[1,)', '(,5]', '[3,9)'])}' WHERE ${someIds(random, 6)}`,
       ),
   },
   {

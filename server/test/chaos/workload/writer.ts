@@ -178,7 +178,8 @@ export class Writer {
 const LOCK_TIMEOUT_MS = 500;
 const RECONNECT_MS = 100;
 
-async function runStep(wire: WireSession, step: Step): Promise<WireResult> {
+/** Runs one step of a transaction. */
+export async function runStep(wire: WireSession, step: Step): Promise<WireResult> {
   if (step.kind === 'sql') return wire.query(step.text);
   const copy = wire.copyIn(`COPY ${step.into} FROM STDIN`, (sink) => void sink.write(Buffer.from(step.rows)));
   const [result] = await Promise.all([copy.result, copy.sent]);
