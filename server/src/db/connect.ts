@@ -66,13 +66,17 @@ function cutBy(client: pg.Client, signal: AbortSignal | undefined): () => void {
 }
 
 /**
- * Settings that older servers don't know, and one that may only be raised: with `synchronous_commit = off` a crash of the server takes
- * back commits that it has confirmed, while `local` and above are the administrator's choice.
+ * Settings that older servers don't know; one that may only be raised: with `synchronous_commit = off` a crash of the server takes
+ * back commits that it has confirmed, while `local` and above are the administrator's choice; and one that depends on the database: a
+ * database without an encoding would check its bytes against ours, and a walsender that finds a bad one can never get past it.
  */
 const PIN_WHERE_KNOWN = `
-  SELECT pg_catalog.set_config(name, CASE name WHEN 'synchronous_commit' THEN 'on' ELSE '0' END, false)
+  SELECT pg_catalog.set_config(CASE name WHEN 'server_encoding' THEN 'client_encoding' ELSE name END,
+                               CASE name WHEN 'synchronous_commit' THEN 'on' WHEN 'server_encoding' THEN 'SQL_ASCII' ELSE '0' END, false)
   FROM pg_catalog.pg_settings
-  WHERE name IN ('idle_session_timeout', 'transaction_timeout') AND setting <> '0' OR name = 'synchronous_commit' AND setting = 'off'`;
+  WHERE name IN ('idle_session_timeout', 'transaction_timeout') AND setting <> '0'
+     OR name = 'synchronous_commit' AND setting = 'off'
+     OR name = 'server_encoding' AND setting = 'SQL_ASCII'`;
 
 const KEEPALIVE_IDLE_MS = 10_000;
 

@@ -45,6 +45,8 @@ function nameOf(fields: ServerErrorFields, side: 'source' | 'destination'): Erro
   if (code === SqlState.invalidPassword) return 'authentication_failed';
   if (side === 'destination' && code === SqlState.diskFull) return 'destination_out_of_space';
   if (side === 'destination' && code === SqlState.readOnlyTransaction) return 'destination_read_only';
+  if (side === 'destination' && code === SqlState.untranslatableCharacter) return 'destination_encoding';
+  if (code === SqlState.characterNotInRepertoire) return 'text_not_decodable';
   return 'unexpected';
 }
 

@@ -100,6 +100,22 @@ export interface EventRecord {
   readonly text: string;
 }
 
+/**
+ * A reason as JSON in plain ASCII: it may quote characters that the destination database can't store, and the word of a failure must not
+ * fail itself. `readReason` gives them back.
+ */
+export function writeReason(reason: StateReason): StateReason {
+  const ascii = (text: string): string => text.replace(/[^\x00-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return { name: ascii(reason.name), code: ascii(reason.code), cause: ascii(reason.cause), fix: ascii(reason.fix) };
+}
+
+function readReason(json: string): StateReason {
+  const text = (part: string): string =>
+    part.replace(/\\u([0-9a-f]{4})/g, (_escape, unit: string) => String.fromCharCode(Number.parseInt(unit, 16)));
+  const { name, code, cause, fix } = JSON.parse(json) as StateReason;
+  return { name: text(name), code: text(code), cause: text(cause), fix: text(fix) };
+}
+
 /** Columns in the order in which `pipelineOf` reads them. */
 export const PIPELINE_COLUMNS = [
   'name',
@@ -128,7 +144,7 @@ export function pipelineOf(row: Row): PipelineRecord {
     timeline: optional(row, 7, Number),
     confirmedLsn: optional(row, 8, parseLsn),
     state: text(row, 9),
-    reason: optional(row, 10, (json) => JSON.parse(json) as StateReason),
+    reason: optional(row, 10, readReason),
     updatedAt: text(row, 11),
   };
 }
@@ -172,7 +188,7 @@ export function objectOf(row: Row): ObjectRecord {
     desired: text(row, 4) as Desired,
     restartRequested: text(row, 5) === 't',
     resumeRequested: text(row, 6) === 't',
-    reason: optional(row, 7, (json) => JSON.parse(json) as StateReason),
+    reason: optional(row, 7, readReason),
     destination: schema === null || name === null ? null : { schema, name },
     destinationOid: optional(row, 10, Number),
     columns: optional(row, 11, (json) => JSON.parse(json) as readonly DestinationColumn[]),

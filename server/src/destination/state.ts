@@ -17,6 +17,7 @@ import {
   type PipelineRecord,
   pipelineOf,
   type StateReason,
+  writeReason,
 } from './state-records.ts';
 
 /** Who a pipeline is: its state belongs to one source database and no other. */
@@ -77,7 +78,7 @@ export async function upsertObjects(session: PgSession, fence: Fence, entries: r
     source_oid: entry.sourceOid,
     state: entry.state,
     desired: entry.desired,
-    reason: entry.reason,
+    reason: entry.reason === null ? null : writeReason(entry.reason),
     destination_schema: entry.destination?.schema ?? null,
     destination_name: entry.destination?.name ?? null,
   }));
@@ -129,7 +130,7 @@ export interface PipelinePatch {
 
 /** Changes the pipeline's state. Throws `fenced`. */
 export async function setPipelineState(session: PgSession, fence: Fence, patch: PipelinePatch): Promise<void> {
-  const reason = patch.reason === null ? null : JSON.stringify(patch.reason);
+  const reason = patch.reason === null ? null : JSON.stringify(writeReason(patch.reason));
   const rows = await session.query(sql.UPDATE_PIPELINE, [fence.pipeline, fence.epoch, patch.state, reason, patch.slotName, patch.timeline]);
   if (rows.length === 0) throw fenced(fence);
 }
@@ -214,7 +215,7 @@ function patchValues(patch: ObjectPatch): readonly (readonly [PatchColumn, Patch
   if (patch.state !== undefined) entries.push(['state', patch.state]);
   if (patch.restartRequested !== undefined) entries.push(['restart_requested', patch.restartRequested]);
   if (patch.resumeRequested !== undefined) entries.push(['resume_requested', patch.resumeRequested]);
-  if (patch.reason !== undefined) entries.push(['reason', json(patch.reason)]);
+  if (patch.reason !== undefined) entries.push(['reason', json(patch.reason === null ? null : writeReason(patch.reason))]);
   if (patch.destination !== undefined) {
     entries.push(['destination_schema', patch.destination?.schema ?? null], ['destination_name', patch.destination?.name ?? null]);
   }

@@ -6,7 +6,9 @@ export const SqlState = {
   noDataFound: 'P0002',
   raisedException: 'P0001',
 
+  characterNotInRepertoire: '22021',
   invalidTextRepresentation: '22P02',
+  untranslatableCharacter: '22P05',
   uniqueViolation: '23505',
   foreignKeyViolation: '23503',
   notNullViolation: '23502',
