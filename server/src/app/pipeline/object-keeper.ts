@@ -182,7 +182,7 @@ export class ObjectKeeper {
       case 'stream':
         await this.#onControl(async (session) => {
           await extendTypes(session, prepared.fence, planned.outcome.definitions);
-          await this.#aim(live, tableOf(planned, resumption), session);
+          await this.#aim(live, tableOf(planned, resumption), session, planned.record?.copyGeneration === 0);
         });
         live.state = resumption.applied < prepared.checkpoint || resumption.handoff !== null ? 'catching_up' : 'streaming';
         live.applied = resumption.applied;
@@ -216,7 +216,7 @@ export class ObjectKeeper {
     await this.#onControl(async (session) => {
       await createDestinationTable(session, owner, outcome);
       await addKeys(session, prepared.fence, outcome.table);
-      await this.#aim(live, outcome.table, session);
+      await this.#aim(live, outcome.table, session, true);
       live.state = 'streaming';
       live.applied = loop.received;
       await setObjectState(session, prepared.fence, live.source, { state: 'streaming', appliedLsn: live.applied, reason: null });
@@ -332,7 +332,7 @@ export class ObjectKeeper {
   }
 
   /** Tells the apply lane where the object's changes go. */
-  async #aim(live: LiveObject, table: DestinationTable, session: PgSession): Promise<void> {
+  async #aim(live: LiveObject, table: DestinationTable, session: PgSession, withoutHistory = false): Promise<void> {
     const columns = writtenColumns(table);
     const keyColumns = table.identity.kind === 'key' ? table.identity.columns : [];
     const target = await readApplyTarget(session, {
@@ -340,6 +340,7 @@ export class ObjectKeeper {
       table: { schema: table.schema, name: table.name },
       columns: columns.map((column) => column.name),
       keyColumns,
+      withoutHistory,
     });
     this.#context.lane.setTarget(live, target);
   }
