@@ -10,7 +10,6 @@ export const APPLY_SETTINGS: Readonly<Record<string, string>> = {
   enable_seqscan: 'off',
   enable_bitmapscan: 'off',
   enable_material: 'off',
-  enable_memoize: 'off',
   enable_nestloop: 'on',
   enable_indexscan: 'on',
   enable_indexonlyscan: 'on',
@@ -18,6 +17,10 @@ export const APPLY_SETTINGS: Readonly<Record<string, string>> = {
   max_parallel_workers_per_gather: '0',
   jit: 'off',
 };
+
+/** One more of them, which servers before 14 don't know and would refuse the connection for. */
+export const DISABLE_MEMOIZE = `
+  SELECT pg_catalog.set_config(s.name, 'off', false) FROM pg_catalog.pg_settings AS s WHERE s.name = 'enable_memoize'`;
 
 export function copyIntoTarget(target: ApplyTarget, format: string): string {
   const columns = target.columns.length === 0 ? '' : ` (${columnList(target)})`;

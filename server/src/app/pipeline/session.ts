@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { connect, type SessionPurpose } from '../../db/connect.ts';
 import type { PgSession } from '../../db/session.ts';
 import { WireSession } from '../../db/wire-session.ts';
-import { APPLY_SETTINGS } from '../../destination/apply.sql.ts';
+import { APPLY_SETTINGS, DISABLE_MEMOIZE } from '../../destination/apply.sql.ts';
 import { ApplySession } from '../../destination/apply-session.ts';
 import { noteConfirmed, setObjectState, setPipelineState } from '../../destination/state.ts';
 import { ApplyLoop } from '../../engine/apply-loop.ts';
@@ -91,6 +91,7 @@ class Session {
     const { fence } = prepared;
     const applyPurpose = { lockTimeoutMs: APPLY_LOCK_TIMEOUT_MS, settings: { ...APPLY_SETTINGS, synchronous_commit: 'on' } };
     const [applySession, watch] = await Promise.all([this.#connect('destination', 'apply', applyPurpose), this.#pair('watch')]);
+    await applySession.query(DISABLE_MEMOIZE);
     const lane = new DestinationLane(new ApplySession(new WireSession(applySession)), fence);
     this.#lane = lane;
     const loader = new Loader(CONCURRENT_LOADS, (error) => this.#loop?.fail(error));
