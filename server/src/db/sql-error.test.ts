@@ -27,6 +27,15 @@ describe('sqlError', () => {
     expect(sqlError({ severity: 'ERROR', code, message: 'm' }, side)).toMatchObject({ errorName: name, facts: { sqlstate: code, side } });
   });
 
+  test.each([
+    ['source', 'XX000', 'invalid memory alloc request size 1200000003', 'value_too_large'],
+    ['source', '54000', 'out of memory', 'value_too_large'],
+    ['source', 'XX000', 'cache lookup failed for type 16400', 'unexpected'],
+    ['destination', '54000', 'index row size 2712 exceeds btree version 4 maximum 2704', 'unexpected'],
+  ] as const)('at the %s, %s with "%s" is %s', (side, code, message, name) => {
+    expect(sqlError({ severity: 'ERROR', code, message }, side).errorName).toBe(name);
+  });
+
   test('does not take the code of a system error for a SQLSTATE', () => {
     const broken = Object.assign(new Error('write EPIPE'), { code: 'EPIPE', errno: -32, syscall: 'write' });
     const error = sqlError(broken, 'source');

@@ -39,15 +39,26 @@ function isServerError(fields: Partial<ServerErrorFields>): fields is ServerErro
 }
 
 function nameOf(fields: ServerErrorFields, side: 'source' | 'destination'): ErrorName {
-  const { code } = fields;
+  const { code, message } = fields;
   if (endsSession(fields)) return 'connection_lost';
   if (code === SqlState.lockNotAvailable) return side === 'source' ? 'source_blocked' : 'destination_blocked';
+  if (side === 'source' && isTooLarge(code, message)) return 'value_too_large';
   if (code === SqlState.invalidPassword) return 'authentication_failed';
   if (side === 'destination' && code === SqlState.diskFull) return 'destination_out_of_space';
   if (side === 'destination' && code === SqlState.readOnlyTransaction) return 'destination_read_only';
   if (side === 'destination' && code === SqlState.untranslatableCharacter) return 'destination_encoding';
   if (code === SqlState.characterNotInRepertoire) return 'text_not_decodable';
   return 'unexpected';
+}
+
+/**
+ * A row that is too large for a message of 1 GB: a value's text form does not fit ("invalid memory alloc request size 1200000003", an
+ * internal error, which is never translated), or the columns together do not ("out of memory", 54000).
+ */
+function isTooLarge(code: string, message: string): boolean {
+  return (
+    code === SqlState.programLimitExceeded || (code === SqlState.internalError && message.includes('invalid memory alloc request size'))
+  );
 }
 
 /** The severity decides, since a trigger may pass on any SQLSTATE of a third server; the driver reports it translated, then the code does. */

@@ -9,6 +9,7 @@ import { formatLsn, type Lsn } from '../pg/lsn.ts';
 import { standbyStatusMessage } from '../pg/pgoutput/frame.ts';
 import { postgresMicros } from '../pg/timestamp.ts';
 import type { OnMessage } from '../pg/wire/frame.ts';
+import { streamError } from './stream-error.ts';
 
 export interface ChangeStreamOptions {
   readonly slotName: string;
@@ -33,12 +34,17 @@ export class ChangeStream {
   #toldAtMs = performance.now();
   #position: { received: Lsn; durable: Lsn };
 
-  constructor(wire: WireSession, ended: Promise<unknown>, from: Lsn) {
+  constructor(wire: WireSession, ended: Promise<unknown>, { slotName, from }: Pick<ChangeStreamOptions, 'slotName' | 'from'>) {
     this.#wire = wire;
     this.#position = { received: from, durable: from };
-    this.ended = ended.then(() => {
-      throw new MillraceError('connection_lost', { cause: 'source: the server ended the stream', side: 'source' });
-    });
+    this.ended = ended.then(
+      () => {
+        throw new MillraceError('connection_lost', { cause: 'source: the server ended the stream', side: 'source' });
+      },
+      (error: unknown) => {
+        throw streamError(error, slotName, this.#position.received);
+      },
+    );
     this.ended.catch(() => {});
     this.#watch = setInterval(() => this.#checkSilence(), WATCH_INTERVAL_MS);
   }
@@ -131,7 +137,7 @@ export async function openChangeStream(
     wire.destroy();
     throw startError(error, options.slotName);
   }
-  stream = new ChangeStream(wire, ended, options.from);
+  stream = new ChangeStream(wire, ended, options);
   return stream;
 }
 

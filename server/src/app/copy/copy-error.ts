@@ -30,10 +30,6 @@ function sourceName(sqlstate: string): ErrorName | null {
       return 'object_vanished';
     case SqlState.undefinedColumn:
       return 'object_schema_changed';
-    case SqlState.programLimitExceeded:
-    // "invalid memory alloc request size": a row of more than 1 GiB.
-    case SqlState.internalError:
-      return 'value_too_large';
     case SNAPSHOT_GONE:
     case SqlState.queryCanceled:
     case SqlState.deadlockDetected:
