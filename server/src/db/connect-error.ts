@@ -2,15 +2,27 @@
 import type { ConnectionSettings } from '../model/connection.ts';
 import { MillraceError } from '../model/error.ts';
 import type { ErrorName } from '../model/error-catalogue.ts';
+import { SqlState } from '../pg/sqlstate.ts';
 
 /** The error of a failed connection attempt, with host, port, user and database named and the password never. */
-export function connectError(error: unknown, settings: ConnectionSettings, side: 'source' | 'destination'): MillraceError {
+export function connectError(
+  error: unknown,
+  settings: Pick<ConnectionSettings, 'host' | 'port' | 'database' | 'user'>,
+  purpose: { readonly side: 'source' | 'destination'; readonly replication?: 'database' | undefined },
+): MillraceError {
+  const { side } = purpose;
   const { code, severity } = error as { code?: unknown; severity?: unknown };
   const message = error instanceof Error ? error.message : String(error);
   // Node's own errors have codes like SQLSTATEs too (EPIPE), but no severity.
   const sqlstate = typeof code === 'string' && typeof severity === 'string' ? code : undefined;
   const where = `${settings.host}:${settings.port}, database ${settings.database}, user ${settings.user}`;
-  return new MillraceError(nameOf(sqlstate, message), { cause: `${side} (${where}): ${message}`, sqlstate, side }, error);
+  const name = isSenderLimit(sqlstate, message, purpose.replication) ? 'no_free_sender' : nameOf(sqlstate, message);
+  return new MillraceError(name, { cause: `${side} (${where}): ${message}`, sqlstate, side }, error);
+}
+
+/** "number of requested standby connections exceeds max_wal_senders": the setting's name stands in every translation. */
+function isSenderLimit(sqlstate: string | undefined, message: string, replication: 'database' | undefined): boolean {
+  return replication !== undefined && sqlstate === SqlState.tooManyConnections && message.includes('max_wal_senders');
 }
 
 function nameOf(sqlstate: string | undefined, message: string): ErrorName {
@@ -24,6 +36,9 @@ function nameOf(sqlstate: string | undefined, message: string): ErrorName {
       return message.includes('CONNECT') || message.includes('database') ? 'database_missing' : 'replication_role_missing';
     case '3D000':
       return 'database_missing';
+    case PROTOCOL_VIOLATION:
+      // PgBouncer: "unsupported startup parameter: options". A server ignores none of ours, and refuses a wrong one by another code.
+      return message.includes('unsupported startup parameter') ? 'pooler_in_between' : 'connection_settings_rejected';
     case '57P03':
     case '53300':
       return 'connection_lost';
@@ -33,3 +48,5 @@ function nameOf(sqlstate: string | undefined, message: string): ErrorName {
       return 'connection_settings_rejected';
   }
 }
+
+const PROTOCOL_VIOLATION = '08P01';

@@ -90,6 +90,32 @@ describe('connect', () => {
     ).toEqual([['a\tb\\c  d', '1234ms', '567ms']]);
   });
 
+  test.each(['allow', 'prefer'] as const)('with sslmode %s goes on without TLS where the server has none', async (mode) => {
+    const database = await pg.source.createDatabase();
+    const settings = database.settings();
+    const session = await connect({ ...settings, ssl: { ...settings.ssl, mode } }, { applicationName: 'test', side: 'source' });
+    expect(await session.query('SELECT ssl FROM pg_catalog.pg_stat_ssl WHERE pid = pg_catalog.pg_backend_pid()')).toEqual([['f']]);
+    await session.close();
+  });
+
+  test('with sslmode require never does', async () => {
+    const settings = (await pg.source.createDatabase()).settings();
+    const required = { ...settings, ssl: { ...settings.ssl, mode: 'require' as const } };
+    await expect(connect(required, { applicationName: 'test', side: 'source' })).rejects.toMatchObject({
+      errorName: 'connection_settings_rejected',
+    });
+  });
+
+  test('names a sender that is not free', async () => {
+    const { cluster } = await pg.ownCluster({ settings: { max_wal_senders: '1' } });
+    const database = await cluster.createDatabase();
+    const holder = await database.open({ replication: 'database' });
+    await holder.query('IDENTIFY_SYSTEM');
+    const second = connect(database.settings(), { applicationName: 'test', side: 'source', replication: 'database' });
+    await expect(second).rejects.toMatchObject({ errorName: 'no_free_sender', facts: { sqlstate: '53300' } });
+    await holder.close();
+  });
+
   test('names the mistake, and leaves no socket', async () => {
     const database = await pg.source.createDatabase();
     const settings = database.settings();

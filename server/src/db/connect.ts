@@ -4,6 +4,7 @@ import pg from 'pg';
 import type { ConnectionSettings, SslSettings } from '../model/connection.ts';
 import { connectError } from './connect-error.ts';
 import { PgSession } from './session.ts';
+import { isAboutTransport, type Transport, transportsOf } from './transport.ts';
 
 /** What a session is for: shown in `pg_stat_activity.application_name`, and decides its timeouts. */
 export interface SessionPurpose {
@@ -22,15 +23,31 @@ export interface SessionPurpose {
 
 /**
  * Connects and authenticates. Throws a `MillraceError` whose code says which setting is wrong; on failure no socket is left open.
+ * With `ssl.mode` `allow` and `prefer`, a transport that the server does not want gives way to the other one.
  */
 export async function connect(settings: ConnectionSettings, purpose: SessionPurpose): Promise<PgSession> {
+  const [first, second] = transportsOf(settings.ssl.mode);
+  try {
+    return await connectBy(first, settings, purpose);
+  } catch (error) {
+    if (second === undefined || !isAboutTransport(error)) throw connectError(error, settings, purpose);
+  }
+  try {
+    return await connectBy(second, settings, purpose);
+  } catch (error) {
+    throw connectError(error, settings, purpose);
+  }
+}
+
+/** Throws what the driver throws. */
+async function connectBy(transport: Transport, settings: ConnectionSettings, purpose: SessionPurpose): Promise<PgSession> {
   const client = new pg.Client({
     host: settings.host,
     port: settings.port,
     database: settings.database,
     user: settings.user,
     password: settings.password?.reveal(),
-    ssl: tlsOptions(settings.ssl),
+    ssl: transport === 'plain' ? false : tlsOptions(settings.ssl),
     connectionTimeoutMillis: settings.connectTimeoutMs,
     application_name: purpose.applicationName,
     keepAlive: true,
@@ -48,7 +65,7 @@ export async function connect(settings: ConnectionSettings, purpose: SessionPurp
   } catch (error) {
     release();
     client.connection.stream.destroy();
-    throw connectError(error, settings, purpose.side);
+    throw error;
   }
   client.connection.stream.once('close', release);
   return new PgSession(client, purpose.side);
@@ -128,7 +145,6 @@ function keepText(value: string): string {
 }
 
 function tlsOptions(ssl: SslSettings): pg.ClientConfig['ssl'] {
-  if (ssl.mode === 'disable') return false;
   const verify = ssl.mode === 'verify-ca' || ssl.mode === 'verify-full';
   return {
     rejectUnauthorized: verify,
