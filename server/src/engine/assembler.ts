@@ -6,7 +6,7 @@ import type { ErrorName } from '../model/error-catalogue.ts';
 import { objectLabel } from '../model/table.ts';
 import { type Lsn, LSN_ZERO } from '../pg/lsn.ts';
 import { decodeMessage } from '../pg/pgoutput/decode.ts';
-import type { OldKind, PgoutputSink, RelationColumn, RelationMessage } from '../pg/pgoutput/messages.ts';
+import { COLUMN_IS_KEY, type OldKind, type PgoutputSink, type RelationColumn, type RelationMessage } from '../pg/pgoutput/messages.ts';
 import { type ExpectedColumn, type LiveObject, overlaps, owns, type StreamTransaction } from './live-object.ts';
 import { type CommitPoint, StreamBatch } from './stream-batch.ts';
 
@@ -47,6 +47,8 @@ export class Assembler implements PgoutputSink {
   batch = new StreamBatch();
   readonly #host: AssemblerHost;
   readonly #relations = new Map<number, RelationMessage>();
+  /** Relations whose replica identity changed while we listened. (What a partitioned root says of its own identity proves nothing.) */
+  readonly #reidentified = new Set<number>();
   readonly #oldTuple: TupleSlice = { bytes: NOTHING, at: 0, end: 0 };
   readonly #newTuple: TupleSlice = { bytes: NOTHING, at: 0, end: 0 };
   #transaction: StreamTransaction = { finalLsn: LSN_ZERO, xid: 0 };
@@ -97,7 +99,10 @@ export class Assembler implements PgoutputSink {
 
   commit(_commitLsn: Lsn, endLsn: Lsn, commitTimeMicros: bigint): void {
     this.#inTransaction = false;
-    for (const object of this.#asideInTransaction) this.#host.keepAside(object, this.#raw.bytes, this.#raw.start, this.#raw.end);
+    for (const object of this.#asideInTransaction) {
+      // One that was given up in the middle of the transaction has no place to keep anything any more.
+      if (this.#host.objectOf(object.sourceOid) === object) this.#host.keepAside(object, this.#raw.bytes, this.#raw.start, this.#raw.end);
+    }
     this.#asideInTransaction.clear();
     const point = { endLsn, commitTimeMicros };
     this.batch.lastCommit = point;
@@ -107,6 +112,8 @@ export class Assembler implements PgoutputSink {
   }
 
   relation(message: RelationMessage): void {
+    const former = this.#relations.get(message.oid);
+    if (former !== undefined && identityText(former) !== identityText(message)) this.#reidentified.add(message.oid);
     this.#relations.set(message.oid, message);
     this.#rawRelations.set(message.oid, Buffer.from(this.#raw.bytes.subarray(this.#raw.start, this.#raw.end)));
     const object = this.#host.objectOf(message.oid);
@@ -191,6 +198,8 @@ export class Assembler implements PgoutputSink {
     if (message === undefined) throw halt(object, 'protocol_violation', 'a change came before the description of its table', 'user');
     if (!matches(object.expected, message.columns))
       throw halt(object, 'object_schema_changed', describeDifference(object, message), 'user');
+    if (this.#reidentified.has(relationOid) && !carriesIdentity(object, message))
+      throw halt(object, 'object_schema_changed', describeIdentity(object), 'reload');
     // A batch that holds rows of the former shape keeps it; only equal columns get here, so the rows agree.
     const columns = message.columns.map((column) => column.name);
     object.shape = { format: this.#host.format, columns, identity: identityOf(object, columns) };
@@ -227,6 +236,25 @@ function identityOf(object: LiveObject, columns: readonly string[]) {
   if (object.identity.length === 0) return { kind: 'none' } as const;
   const wanted = new Set(object.identity);
   return { kind: 'key', columns: columns.flatMap((name, index) => (wanted.has(name) ? [index] : [])) } as const;
+}
+
+/**
+ * Whether old rows bring the columns that we find rows by. With another index as replica identity, an update of these would look like one
+ * that leaves the key alone, and its old row would stay at the destination for ever.
+ */
+function carriesIdentity({ identity }: LiveObject, message: RelationMessage): boolean {
+  if (identity === null) return message.replicaIdentity === 'f';
+  const carried = new Set(message.columns.filter((column) => (column.flags & COLUMN_IS_KEY) !== 0).map((column) => column.name));
+  return identity.every((name) => carried.has(name));
+}
+
+function identityText(message: RelationMessage): string {
+  return [message.replicaIdentity, ...message.columns.map((column) => `${column.flags & COLUMN_IS_KEY} ${column.name}`)].join();
+}
+
+function describeIdentity(object: LiveObject): string {
+  const wanted = object.identity === null ? 'whole rows' : object.identity.join(', ');
+  return `the replica identity of ${objectLabel(object.source)} changed: updates and deletes no longer carry ${wanted}`;
 }
 
 /** A value of another precision would be rounded to the destination's column without a word: the type modifier counts as the type does. */

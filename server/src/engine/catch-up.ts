@@ -4,7 +4,9 @@ import type { RowFormat } from '../model/batch/row-format.ts';
 import { Assembler, type AssemblerHost } from './assembler.ts';
 import type { LiveObject } from './live-object.ts';
 import type { ApplyLane, Spool } from './ports.ts';
-import type { CommitPoint } from './stream-batch.ts';
+import type { CommitPoint, StreamBatch } from './stream-batch.ts';
+
+const READ_BYTES = 1024 * 1024;
 
 /** The stream in small, for a single object. Its position is the object's own, not the pipeline's. */
 export class CatchUp implements AssemblerHost {
@@ -12,6 +14,9 @@ export class CatchUp implements AssemblerHost {
   readonly #object: LiveObject;
   readonly #assembler: Assembler;
   readonly #nowMs: () => number;
+  #leftBytes = 0;
+  /** The whole transactions that this step is to commit, once it has read its share. */
+  #share: StreamBatch | null = null;
 
   constructor(object: LiveObject, format: RowFormat, nowMs: () => number) {
     this.#object = object;
@@ -21,23 +26,35 @@ export class CatchUp implements AssemblerHost {
   }
 
   /**
-   * Applies about `sizeBytes` of the spool and commits. A transaction larger than `batchBytes` is flushed in parts, and committed as one:
-   * reading goes on to its end.
+   * Applies about `sizeBytes` of the spool and commits. A transaction larger than `batchBytes` is flushed in parts, and committed as one.
+   * What was read of the next transaction waits for the next step; when the spool has nothing more, nothing is left to wait.
    */
   async step(spool: Spool, lane: ApplyLane, sizeBytes: number, batchBytes: number): Promise<void> {
     const counts: ChangeCounts = { inserted: 0, updated: 0, deleted: 0, truncated: 0 };
+    this.#leftBytes = sizeBytes;
     let point: CommitPoint | null = null;
-    let left = sizeBytes;
-    do {
-      spool.read(Math.min(left > 0 ? left : batchBytes, batchBytes), (bytes, start, end) => this.#assembler.take(bytes, start, end));
-      left -= batchBytes;
-      const batch = this.#assembler.closeBatch();
-      point = batch.lastCommit ?? point;
-      if (batch.isEmpty) continue;
-      await lane.flush(batch);
-      for (const part of batch.objects.values()) add(counts, part.counts);
-    } while ((this.#assembler.inTransaction || left > 0) && spool.readableBytes > 0);
-    if (point === null) return;
+    for (;;) {
+      spool.read(Math.min(READ_BYTES, batchBytes), (bytes, start, end) => {
+        this.#leftBytes -= end - start;
+        this.#assembler.take(bytes, start, end);
+      });
+      const isDry = spool.readableBytes === 0;
+      const share = this.#share;
+      this.#share = null;
+      const isFull = this.#assembler.batch.sizeBytes >= batchBytes;
+      const batches = [...(share === null ? [] : [share]), ...(isDry || (share === null && isFull) ? [this.#assembler.closeBatch()] : [])];
+      for (const batch of batches) {
+        point = batch.lastCommit ?? point;
+        if (batch.isEmpty) continue;
+        await lane.flush(batch);
+        for (const part of batch.objects.values()) add(counts, part.counts);
+      }
+      if (share !== null || isDry) break;
+    }
+    if (point !== null) await this.#commit(lane, point, counts);
+  }
+
+  async #commit(lane: ApplyLane, point: CommitPoint, counts: ChangeCounts): Promise<void> {
     const applied = this.#object.applied;
     this.#object.applied = point.endLsn;
     try {
@@ -60,7 +77,10 @@ export class CatchUp implements AssemblerHost {
 
   began(): void {}
 
-  committed(): void {}
+  /** Between two transactions, when the step has done its share, the batch ends: nearly every read ends inside a transaction. */
+  committed(): void {
+    if (this.#leftBytes <= 0) this.#share ??= this.#assembler.closeBatch();
+  }
 
   nowMs(): number {
     return this.#nowMs();

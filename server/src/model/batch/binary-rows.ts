@@ -67,9 +67,9 @@ export const binaryRows: RowFormat = {
         }
         at += 5 + size;
       } else {
-        const absent = absentKind(kind, at);
+        absentKind(kind, at); // throws for a value in text form
         if (wanted) {
-          unknown += absent;
+          unknown++;
           to = putLength(target, to, kind === KIND_NULL ? NULL_LENGTH : UNKNOWN_LENGTH);
         }
         at += 1;

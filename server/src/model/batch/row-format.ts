@@ -15,7 +15,7 @@ export interface RowFormat {
   readonly name: TransferFormat;
   /** Appends the whole tuple; returns how many columns are unknown. */
   appendTuple(out: GrowBuffer, tuple: TupleSlice, columnCount: number): number;
-  /** Appends a row of only `columns` (ascending) of the tuple; returns how many of them are unknown. */
+  /** Appends a row of only `columns` (ascending) of the tuple: a key; returns how many of them are unknown or NULL, which no key is. */
   appendColumns(out: GrowBuffer, tuple: TupleSlice, columns: readonly number[]): number;
   /** Appends a row of `columnCount` columns of which only `columns` (ascending) are taken from the tuple; returns how many are unknown. */
   appendSparse(out: GrowBuffer, tuple: TupleSlice, columns: readonly number[], columnCount: number): number;

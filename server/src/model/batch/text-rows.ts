@@ -44,7 +44,7 @@ export const textRows: RowFormat = {
         continue;
       }
       if (next > 0) out.bytes[out.length++] = TAB;
-      if (kind === KIND_UNCHANGED) unknown++;
+      if (kind !== KIND_TEXT) unknown++;
       at = appendField(out, bytes, at, end);
       next++;
     }
