@@ -34,7 +34,7 @@ export interface LaneResult {
 
 /** Starts slower than this break the promise, on a machine that does nothing else. */
 export const RESUME_LIMIT_MS = 10_000;
-export const NOTICE_LIMIT_MS = 60_000;
+const NOTICE_LIMIT_MS = 60_000;
 
 /** What is wrong with a lane's figures; empty when they keep the promises. */
 export function brokenPromises(tally: Tally, limits: { readonly resumeMs: number }): readonly string[] {

@@ -1,7 +1,5 @@
 // The source that the chaos runs on: a table for every shape of row, key and identity that replication treats in its own way.
 
-export const CHAOS_SCHEMA = 'chaos';
-
 /** Accounts of the bank; their money must add up at any moment, on either side. */
 export const ACCOUNTS = 100;
 export const OPENING_BALANCE = 1_000;
