@@ -156,6 +156,60 @@ describe('an object that is restarted', () => {
     await pipeline.stop();
   });
 
+  test('goes on after a stop in the middle, and readers see the former rows until all new ones are there', async () => {
+    const pair = await servers.pair();
+    const slowly = { tuning: { chunkBytes: 20_000, workersPerLoad: 1 } };
+    await pair.source.query('CREATE TABLE public.a (id int PRIMARY KEY, v text); CREATE TABLE public.keyless (v text)');
+    await pair.source.query("INSERT INTO public.a SELECT i, repeat('x', 500) FROM generate_series(1, 2000) AS i");
+    await pair.source.query("INSERT INTO public.keyless SELECT repeat('x', 500) FROM generate_series(1, 1000) AS i");
+    await pair.once();
+    await pair.source.query("INSERT INTO public.a VALUES (2001, 'new'); INSERT INTO public.keyless VALUES ('new')");
+    await ask(pair, 'restart', 'a', 'keyless');
+    const seen = new Set<string>();
+    const look = async (): Promise<void> => {
+      const [row] = await pair.destination.query('SELECT (SELECT count(*) FROM public.a), (SELECT count(*) FROM public.keyless)');
+      for (const [index, count] of (row ?? []).entries()) seen.add(`${index}: ${count}`);
+    };
+    for (const _attempt of [1, 2]) {
+      const pipeline = pair.start(slowly);
+      await waitFor('some pieces', async () => {
+        await look();
+        const [row] = await pair.destination.query('SELECT count(*) FROM _millrace.chunk WHERE copy_generation > 1');
+        return Number(row?.[0]) > 3;
+      });
+      await pipeline.stop();
+    }
+    const pipeline = pair.start(slowly);
+    await waitFor('the new rows', async () => {
+      await look();
+      return seen.has('0: 2001') && seen.has('1: 1001');
+    });
+    await pipeline.stop();
+    await pair.expectEqual('a', 'keyless');
+    expect([...seen].sort()).toEqual(['0: 2000', '0: 2001', '1: 1000', '1: 1001']);
+  });
+
+  test('and can not be loaded has failed alone, and is loaded whole when it is resumed', async () => {
+    const pair = await servers.pair();
+    await twoTables(pair);
+    const pipeline = pair.start();
+    await pair.untilState('streaming', 'a', 'b');
+    await pair.source.query("INSERT INTO public.a VALUES (500, 'bad')");
+    await pair.untilEqual('a');
+    await pair.destination.query("DELETE FROM public.a WHERE id = 500; ALTER TABLE public.a ADD CONSTRAINT mine CHECK (v <> 'bad')");
+    await ask(pair, 'restart', 'a');
+    await pair.untilState('failed', 'a');
+    expect((await objectStates(pair.destination))['a']?.reason).toBe('row_rejected');
+    expect(await rowsOf(pair.destination, 'a')).toHaveLength(100);
+    await pair.source.query("INSERT INTO public.a VALUES (501, 'while it had failed'); INSERT INTO public.b VALUES (501, 'on')");
+    await pair.untilEqual('b');
+    await pair.destination.query('ALTER TABLE public.a DROP CONSTRAINT mine');
+    await ask(pair, 'resume', 'a');
+    await pair.untilEqual('a', 'b');
+    await pair.untilState('streaming', 'a', 'b');
+    await pipeline.stop();
+  });
+
   test('while the pipeline stands still is loaded by the next run', async () => {
     const pair = await servers.pair();
     await twoTables(pair);
