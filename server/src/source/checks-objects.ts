@@ -6,15 +6,20 @@ import type { SourceFacts } from './checks-facts.ts';
 import type { IneligibleRelation } from './eligibility.ts';
 import type { PublicationPlan, PublicationState } from './publication-plan.ts';
 
+/** A relation that the pipeline would include if it could be an object. */
+export interface MissedObject {
+  readonly relation: IneligibleRelation;
+  /** Whether the file asks for it by name; otherwise the pipeline goes on without it. */
+  readonly isNamed: boolean;
+}
+
 /** Objects that the pipeline wants and our role can't read. Relations that can't be objects at all are left to `discover`. */
-export function checkReadable(
-  role: string,
-  tables: readonly SourceTable[],
-  wantedButIneligible: readonly IneligibleRelation[],
-): readonly Finding[] {
-  const unreadable = wantedButIneligible.flatMap((relation) => {
+export function checkReadable(role: string, tables: readonly SourceTable[], missed: readonly MissedObject[]): readonly Finding[] {
+  const unreadable = missed.flatMap(({ relation, isNamed }) => {
     const name = ACCESS_PROBLEMS.get(relation.reason);
-    return name === undefined ? [] : [problem('fail', name, { cause: relation.cause, fix: relation.fix, object: objectLabel(relation) })];
+    if (name === undefined) return [];
+    const cause = isNamed ? relation.cause : `${relation.cause}, so the table is left out`;
+    return [problem(isNamed ? 'fail' : 'warn', name, { cause, fix: relation.fix, object: objectLabel(relation) })];
   });
   const leaves = tables.flatMap((table) => checkLeaves(table, role));
   if (unreadable.length + leaves.length === 0) return [passed('source_readable', `${tables.length} objects can be read`)];

@@ -17,7 +17,8 @@ const NAMES = replicationNames('checked', 'scope');
 async function check(database: TestDatabase, role?: TestRole, includeNewTables = false): Promise<readonly Finding[]> {
   const session = await database.open({ role });
   const { tables, ineligible } = await readTables(session, { schemas: null });
-  return checkSource(session, { connection: database.settings(role), names: NAMES, tables, ineligible, includeNewTables });
+  const missed = ineligible.map((relation) => ({ relation, isNamed: true }));
+  return checkSource(session, { connection: database.settings(role), names: NAMES, tables, missed, includeNewTables });
 }
 
 /** Findings that are about this database and role: settings of the test cluster are not the matter here. */

@@ -6,9 +6,8 @@ import type { SourceTable } from '../model/table.ts';
 import { hasFeature } from '../pg/version.ts';
 import { checkDirectness, checkReplicationConnection } from './checks-connection.ts';
 import { readSourceFacts, readUnreadableFuture } from './checks-facts.ts';
-import { checkIdentities, checkPublications, checkReadable } from './checks-objects.ts';
+import { checkIdentities, checkPublications, checkReadable, type MissedObject } from './checks-objects.ts';
 import { checkFutureTables, checkServer, checkVersion } from './checks-server.ts';
-import type { IneligibleRelation } from './eligibility.ts';
 import { previewPublications, readPublications } from './publication.ts';
 import { wantedTables } from './publication-plan.ts';
 import type { ReplicationNames } from './slot-name.ts';
@@ -19,8 +18,8 @@ export interface SourceUse {
   readonly names: ReplicationNames;
   /** The pipeline's objects. */
   readonly tables: readonly SourceTable[];
-  /** Relations that the pipeline names or includes and that can't be objects. */
-  readonly ineligible: readonly IneligibleRelation[];
+  /** Relations that the pipeline would include if they could be objects. */
+  readonly missed: readonly MissedObject[];
   readonly includeNewTables: boolean;
 }
 
@@ -39,7 +38,7 @@ export async function checkSource(session: PgSession, use: SourceUse): Promise<r
     directness,
     ...checkServer(facts),
     await checkReplicationConnection(use.connection),
-    ...checkReadable(facts.role.name, use.tables, use.ineligible),
+    ...checkReadable(facts.role.name, use.tables, use.missed),
     checkPublications(facts, { plan, existing, includeNewTables: use.includeNewTables }),
     ...checkIdentities(use.tables, { generatedBreaksFull: hasFeature(facts.version, 'publishGeneratedColumns') }),
     ...(use.includeNewTables ? checkFutureTables(facts, await readUnreadableFuture(session, schemas)) : []),

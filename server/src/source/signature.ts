@@ -1,7 +1,7 @@
 // A short text that changes whenever the source's tables do, so that the whole catalogue is read only when there is a reason.
 import type { PgSession } from '../db/session.ts';
 
-/** A digest of all users' relations: their identity, files, names, partition bounds and keys. Costs one catalogue scan. */
+/** A digest of all users' relations: their identity, files, names, partition bounds, keys, and whether our role may read them. Costs one catalogue scan. */
 export async function readCatalogueSignature(session: PgSession): Promise<string> {
   const [row] = await session.query(SIGNATURE);
   return row?.[0] ?? '';
@@ -11,7 +11,8 @@ const SIGNATURE = `
   SELECT pg_catalog.md5(
     COALESCE((
       SELECT pg_catalog.string_agg(
-        pg_catalog.concat_ws(':', c.oid, c.relname, c.relnamespace, c.relkind, c.relfilenode, c.relreplident, c.relispartition, c.relrowsecurity, c.relnatts),
+        pg_catalog.concat_ws(':', c.oid, c.relname, c.relnamespace, c.relkind, c.relfilenode, c.relreplident, c.relispartition, c.relrowsecurity, c.relnatts,
+          pg_catalog.has_schema_privilege(n.oid, 'USAGE'), pg_catalog.has_table_privilege(c.oid, 'SELECT')),
         ',' ORDER BY c.oid)
       FROM pg_catalog.pg_class AS c
       JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace

@@ -13,6 +13,7 @@ import { readTables } from '../../source/catalog.ts';
 import { checkSource } from '../../source/checks.ts';
 import { replicationNames } from '../../source/slot-name.ts';
 import type { DestinationSettings, FileSettings, PipelineSettings, SourceSettings } from '../config/settings.ts';
+import { missedRelations } from '../pipeline/ineligible.ts';
 import { pipelineNames } from '../pipeline/names.ts';
 import { planPipeline } from '../pipeline/plan.ts';
 import { findDestination, findPipeline, findSource } from '../selection.ts';
@@ -60,7 +61,7 @@ async function checkTarget(target: Target): Promise<readonly Finding[]> {
           connection: target.settings.connection,
           names,
           tables,
-          ineligible: [],
+          missed: [],
           includeNewTables: false,
         }).then((found) => [
           ...found,
@@ -89,15 +90,13 @@ async function checkBoth(settings: PipelineSettings, source: PgSession, destinat
   const wanted = plan.objects.filter((object) => object.desired !== 'skipped');
   const tables: readonly SourceTable[] = wanted.filter((object) => object.outcome.kind === 'table').map((object) => object.source);
   const names = await pipelineNames(settings, destination);
-  const listed = plan.ineligible.filter((relation) =>
-    settings.objects.some((object) => object.include && object.schema === relation.schema && object.name === relation.name),
-  );
+  const missed = missedRelations(plan, settings, records);
   return [
     ...(await checkSource(source, {
       connection: settings.source.connection,
       names,
       tables,
-      ineligible: listed,
+      missed,
       includeNewTables: settings.includeNewTables,
     })),
     ...(await checkDestination(destination, {

@@ -1,11 +1,11 @@
 // Says of tables that can't be objects why not, where somebody would otherwise miss their rows without knowing.
+import type { ObjectRecord } from '../../destination/state-records.ts';
 import { MillraceError } from '../../model/error.ts';
 import type { ErrorName } from '../../model/error-catalogue.ts';
 import { type IneligibleReason, objectLabel } from '../../model/table.ts';
 import type { IneligibleRelation } from '../../source/eligibility.ts';
 import type { PipelineSettings } from '../config/settings.ts';
-import type { PipelineObserver } from './observer.ts';
-import type { PipelinePlan } from './plan.ts';
+import { desiredOf, type PipelinePlan } from './plan.ts';
 
 /** The error that says what `relation` lacks and what would mend it. */
 export function ineligibleError(relation: IneligibleRelation): MillraceError {
@@ -15,23 +15,38 @@ export function ineligibleError(relation: IneligibleRelation): MillraceError {
 }
 
 /**
- * Tells the observer of tables that the role reads but whose changes can't be followed whole, and of whatever the file asks for by name.
- * Views, partitions and tables that the role was never given are not worth a word each.
+ * Relations that the pipeline would include if they could be objects: tables whose rows somebody would miss, and whatever the file asks
+ * for by name. Views and partitions are not worth a word each.
  */
-export function reportIneligible(
+export function missedRelations(
   plan: Pick<PipelinePlan, 'ineligible'>,
-  settings: Pick<PipelineSettings, 'objects' | 'defaultObjectState'>,
-  observer: Pick<PipelineObserver, 'objectState'>,
-): void {
-  for (const relation of plan.ineligible) {
-    const { schema, name } = relation;
-    const listed = settings.objects.find((object) => object.schema === schema && object.name === name);
-    const expected = listed?.include ?? (settings.defaultObjectState === 'included' && SURPRISING.has(relation.reason));
-    if (expected) observer.objectState({ schema, name }, 'ineligible', ineligibleError(relation));
-  }
+  settings: Pick<PipelineSettings, 'objects' | 'includeNewTables' | 'defaultObjectState'>,
+  records: readonly ObjectRecord[],
+): readonly MissedRelation[] {
+  const known = new Map(records.map((record) => [objectLabel(record.source), record]));
+  return plan.ineligible.flatMap((relation) => {
+    const isNamed = settings.objects.some(({ schema, name, include }) => include && schema === relation.schema && name === relation.name);
+    const record = known.get(objectLabel(relation)) ?? null;
+    const desired = desiredOf(settings, relation, { record, isFirstRun: records.length === 0 });
+    if (desired !== 'included' || !(isNamed || SURPRISING.has(relation.reason))) return [];
+    return [{ relation, isNamed, isNew: record === null }];
+  });
 }
 
-const SURPRISING: ReadonlySet<IneligibleReason> = new Set(['row_level_security', 'unlogged_table', 'foreign_partition']);
+export interface MissedRelation {
+  readonly relation: IneligibleRelation;
+  /** Whether the file asks for it by name. */
+  readonly isNamed: boolean;
+  /** Whether the state does not know of it yet. */
+  readonly isNew: boolean;
+}
+
+const SURPRISING: ReadonlySet<IneligibleReason> = new Set([
+  'no_select_privilege',
+  'row_level_security',
+  'unlogged_table',
+  'foreign_partition',
+]);
 
 function nameOf(reason: IneligibleReason): ErrorName {
   switch (reason) {

@@ -5,8 +5,9 @@ import type { Fence, ObjectRecord } from '../../destination/state-records.ts';
 import { MillraceError } from '../../model/error.ts';
 import { objectLabel } from '../../model/table.ts';
 import type { IneligibleRelation } from '../../source/eligibility.ts';
-import { ineligibleError } from './ineligible.ts';
+import { ineligibleError, type MissedRelation } from './ineligible.ts';
 import { NOTHING_LOADED, type Resumption, stateReason } from './live-objects.ts';
+import type { PipelineObserver } from './observer.ts';
 import type { PipelinePlan, PlannedObject } from './plan.ts';
 
 export interface PlannedResumption {
@@ -57,6 +58,33 @@ export async function rememberVanished(
     changed.push({ record, error });
   }
   return changed;
+}
+
+/** Adds what the pipeline would include and can't, and tells the observer why: nobody should have to miss rows to find out. Throws `fenced`. */
+export async function rememberMissed(
+  session: PgSession,
+  fence: Fence,
+  { missed, observer }: { readonly missed: readonly MissedRelation[]; readonly observer: Pick<PipelineObserver, 'objectState'> },
+): Promise<void> {
+  const entries = missed.map(({ relation, isNew }) => {
+    const source = { schema: relation.schema, name: relation.name };
+    const error = ineligibleError(relation);
+    return { isNew, error, source, sourceOid: relation.oid };
+  });
+  const added = entries.filter(({ isNew }) => isNew);
+  await upsertObjects(
+    session,
+    fence,
+    added.map(({ source, sourceOid, error }) => ({
+      source,
+      sourceOid,
+      state: 'ineligible',
+      desired: 'included',
+      reason: stateReason(error),
+      destination: null,
+    })),
+  );
+  for (const { source, error } of entries) observer.objectState(source, 'ineligible', error);
 }
 
 function stateOf(planned: PlannedObject, resumption: Resumption) {

@@ -18,10 +18,10 @@ import { createSlot } from '../../source/slot-create.ts';
 import type { ReplicationNames } from '../../source/slot-name.ts';
 import { releaseSlot } from '../../source/slot-release.ts';
 import { identifySystem, readTimelineHistory, requirePrimary, type SystemIdentity } from '../../source/system.ts';
-import { reportIneligible } from './ineligible.ts';
+import { missedRelations } from './ineligible.ts';
 import { resumptionOf, stateReason } from './live-objects.ts';
 import { pipelineNames } from './names.ts';
-import { type PlannedResumption, rememberObjects, rememberVanished } from './object-memory.ts';
+import { type PlannedResumption, rememberMissed, rememberObjects, rememberVanished } from './object-memory.ts';
 import type { PipelineRun } from './pipeline-run.ts';
 import { type PipelinePlan, type PlannedObject, planPipeline } from './plan.ts';
 import { requireStillOurs, type Tenure } from './tenure.ts';
@@ -112,7 +112,7 @@ async function prepareWith(context: StartContext, replication: PgSession): Promi
   }
   const resumeFrom = startOver ? null : checkpoint;
   await rememberVanished(destination, fence, { records, plan });
-  reportIneligible(plan, settings, context.observer);
+  await rememberMissed(destination, fence, { missed: missedRelations(plan, settings, records), observer: context.observer });
   const objects = plan.objects.map((planned) => ({ planned, resumption: resumptionOf(planned, resumeFrom) }));
   await rememberObjects(destination, fence, objects);
   failpoint('session.after_first_state');

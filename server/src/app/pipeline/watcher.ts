@@ -8,9 +8,9 @@ import type { QualifiedName } from '../../pg/ident.ts';
 import { diffPartitions, needsReload } from '../../source/partitions.ts';
 import { readCatalogueSignature } from '../../source/signature.ts';
 import { filesToRemember, loadAnew, type Resumption, rowsReplaced, sameIdentity, stateReason } from './live-objects.ts';
-import { reportIneligible } from './ineligible.ts';
+import { missedRelations } from './ineligible.ts';
 import type { ObjectKeeper } from './object-keeper.ts';
-import { rememberObjects, rememberVanished } from './object-memory.ts';
+import { rememberMissed, rememberObjects, rememberVanished } from './object-memory.ts';
 import type { PipelineRun } from './pipeline-run.ts';
 import { type PlannedObject, planPipeline } from './plan.ts';
 import { type Prepared, publish } from './prepare.ts';
@@ -127,7 +127,7 @@ export class Watcher {
       await keeper.remove(objectLabel(record.source));
       observer.objectState(record.source, 'ineligible', error);
     }
-    reportIneligible(plan, settings, observer);
+    await rememberMissed(destination, prepared.fence, { missed: missedRelations(plan, settings, records), observer });
     this.#known = byLabel(plan.objects);
     this.#signature = signature;
   }
