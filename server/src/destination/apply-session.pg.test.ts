@@ -4,12 +4,15 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ApplyRig, BatchWriter, CHECKPOINT_SQL, int4 } from '../../test/batch/apply-rig.ts';
 import { feedBatch } from '../../test/batch/feed-batch.ts';
 import { type Action, anyActions, anyMoves, type Scene, SCENES, Source } from '../../test/batch/source-model.ts';
+import { startProxy } from '../../test/net/proxy.ts';
 import type { TestDatabase } from '../../test/pg/test-database.ts';
 import { usePostgres } from '../../test/pg/use-postgres.ts';
 import { binaryRows } from '../model/batch/binary-rows.ts';
 import { ObjectBatch } from '../model/batch/object-batch.ts';
 import { textRows } from '../model/batch/text-rows.ts';
+import { APPLY_SETTINGS, completeStagedRows, deleteStagedKeys, updateStagedColumns } from './apply.sql.ts';
 import type { ApplyTarget } from './apply-target.ts';
+import * as stage from './stage.sql.ts';
 
 const pg = usePostgres();
 const FORMATS = [binaryRows, textRows];
@@ -376,16 +379,10 @@ describe('an object that the destination refuses', () => {
   test('for a lock is nobody: the whole batch has to wait', async () => {
     const holder = await database.open();
     await holder.query('BEGIN; LOCK TABLE public.bad');
-    await rig.session.close();
-    const { connect } = await import('../db/connect.ts');
-    const { WireSession } = await import('../db/wire-session.ts');
-    const { ApplySession } = await import('./apply-session.ts');
-    const session = new ApplySession(
-      new WireSession(await connect(database.settings(), { applicationName: 'apply', side: 'destination', lockTimeoutMs: 50 })),
-    );
+    const impatient = await ApplyRig.open(database, database.settings(), 50);
     const work = { target: bad, batch: new BatchWriter('text', ['id', 'v'], identity).insert('1', 'x').batch };
-    await expect(session.flush([work])).rejects.toMatchObject({ errorName: 'destination_blocked' });
-    await session.close();
+    await expect(impatient.session.flush([work])).rejects.toMatchObject({ errorName: 'destination_blocked' });
+    await impatient.session.close();
     await holder.query('ROLLBACK');
   });
 
@@ -443,12 +440,20 @@ describe('a commit', () => {
   });
 
   test('of a small change takes one round trip', async () => {
-    await rig.commit([work('1')]);
-    const pending = rig.commit([work('2')]);
-    const before = await database.query('SELECT pg_catalog.pg_backend_pid()');
-    expect(before).toHaveLength(1);
-    await pending;
-    expect(await rig.moved()).toBe(2);
+    const { host, port } = database.settings();
+    const proxy = await startProxy({ host, port });
+    const far = await ApplyRig.open(database, proxy.through(database.settings()));
+    const changed = () => ({ target, batch: new BatchWriter('text', ['id'], identity).delete({ key: ['1'] }).insert('1').batch });
+    await far.commit([changed()]);
+    proxy.delay(LATENCY_MS);
+    const started = performance.now();
+    await far.commit([changed()]);
+    const roundTrips = (performance.now() - started) / (2 * LATENCY_MS);
+    expect(roundTrips).toBeGreaterThanOrEqual(1);
+    expect(roundTrips).toBeLessThan(2);
+    proxy.heal();
+    await far.session.close();
+    await proxy.close();
   });
 
   test('over a connection that is cut fails as lost, and leaves nothing of its transaction', async () => {
@@ -468,8 +473,6 @@ describe('plans', () => {
     await database.query(`
       CREATE TABLE public.t (a int4, id int8, b int4, v text, PRIMARY KEY (a, b, id));
       INSERT INTO public.t SELECT n % 10, n, n % 7, 'x' FROM pg_catalog.generate_series(1, 1000000) AS n; ANALYZE public.t`);
-    const { deleteStagedKeys, updateStagedColumns, completeStagedRows, APPLY_SETTINGS } = await import('./apply.sql.ts');
-    const stage = await import('./stage.sql.ts');
     const target = await rig.target('t', ['v', 'b', 'id', 'a'], ['a', 'b', 'id']);
     const session = await database.open({ settings: APPLY_SETTINGS });
     await session.query(stage.createKeyStage(target));
@@ -503,6 +506,9 @@ describe('plans', () => {
     expect(performance.now() - started).toBeLessThan(50_000);
   });
 });
+
+/** Each way: far more than the work itself takes. */
+const LATENCY_MS = 300;
 
 const STRAY: Action = { kind: 'insert', key: 5, values: [6, 6, 6], pick: 0, toast: 0 };
 

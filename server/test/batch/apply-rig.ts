@@ -8,6 +8,7 @@ import { binaryRows } from '../../src/model/batch/binary-rows.ts';
 import { ObjectBatch, type RowShape } from '../../src/model/batch/object-batch.ts';
 import type { TransferFormat } from '../../src/model/batch/row-format.ts';
 import { textRows } from '../../src/model/batch/text-rows.ts';
+import type { ConnectionSettings } from '../../src/model/connection.ts';
 import { encodeMessage, type OldRow, type Value } from '../fuzz/encode-pgoutput.ts';
 import type { TestDatabase } from '../pg/test-database.ts';
 import { feedBatch } from './feed-batch.ts';
@@ -20,8 +21,9 @@ export class ApplyRig {
   readonly session: ApplySession;
   readonly backendPid: number;
 
-  static async open(database: TestDatabase): Promise<ApplyRig> {
-    const session = await connect(database.settings(), { applicationName: 'apply', side: 'destination', settings: APPLY_SETTINGS });
+  static async open(database: TestDatabase, settings: ConnectionSettings = database.settings(), lockTimeoutMs = 0): Promise<ApplyRig> {
+    const purpose = { applicationName: 'apply', side: 'destination', settings: APPLY_SETTINGS, lockTimeoutMs } as const;
+    const session = await connect(settings, purpose);
     return new ApplyRig(database, new ApplySession(new WireSession(session)), session.backendPid);
   }
 

@@ -193,7 +193,7 @@ export class Source {
   }
 }
 
-export const RELATION_OID = 16_384;
+const RELATION_OID = 16_384;
 
 /** Keys 0 … n over one or two columns; some hold what text format must escape, some are long. */
 function keyValue(key: number, part: number, parts: number): string {
