@@ -149,9 +149,9 @@ describe('a query of a session', () => {
     const database = await pg.source.createDatabase();
     const session = await database.open();
     const sleeping = session.query('SELECT pg_catalog.pg_sleep(600)');
-    const seen = expect(sleeping).rejects.toMatchObject({ errorName: 'connection_lost', facts: { sqlstate: '57P01' } });
+    const seen = sleeping.catch((error: unknown) => error);
     await database.query('SELECT pg_catalog.pg_terminate_backend($1)', [session.backendPid]);
-    await seen;
+    expect(await seen).toMatchObject({ errorName: 'connection_lost', facts: { sqlstate: '57P01' } });
     await expect(session.query('SELECT 1')).rejects.toMatchObject({ errorName: 'connection_lost' });
     await expect(session.transaction('BEGIN', () => session.query('SELECT 1'))).rejects.toMatchObject({ errorName: 'connection_lost' });
   });

@@ -55,7 +55,7 @@ async function connectBy(transport: Transport, settings: ConnectionSettings, pur
     options: startupOptions(purpose),
     types: { getTypeParser: () => keepText },
     ...(purpose.replication === undefined ? {} : { replication: purpose.replication }),
-  } as pg.ClientConfig);
+  });
   // Without a listener, an error on an idle connection would end the process.
   client.on('error', () => {});
   const release = cutBy(client, settings.cut);

@@ -24,7 +24,7 @@ afterEach(async () => {
   await wire.close();
   await delay(0);
   process.off('unhandledRejection', onUnhandled);
-  expect(unhandled.splice(0)).toEqual([]);
+  if (unhandled.length > 0) throw new Error('expected no unhandled rejection', { cause: unhandled.splice(0) });
 });
 
 describe('queries', () => {

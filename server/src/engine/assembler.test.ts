@@ -248,10 +248,10 @@ describe('the description of a table', () => {
 });
 
 describe('a change without a usable identity', () => {
-  test.each([
+  test.each<[string, readonly string[] | null, Message]>([
     ['an update of a table of which only inserts are followed', [], update(ORDERS, '1', 'b')],
     ['an update without its old row, of a table without a key', null, update(ORDERS, '1', 'b')],
-    ['a delete whose key is NULL', ['id'], { tag: 'delete', oid: ORDERS, old: { kind: 'key', values: cells(null, null) } } as Message],
+    ['a delete whose key is NULL', ['id'], { tag: 'delete', oid: ORDERS, old: { kind: 'key', values: cells(null, null) } }],
   ])('halts the object: %s', (_, identity, message) => {
     orders.identity = identity;
     take(begin(100n, 7), relation(ORDERS));

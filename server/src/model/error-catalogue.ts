@@ -148,7 +148,8 @@ export const CATALOGUE = {
     exit: 3,
   }),
   source_in_recovery: entry('2018', 'The source is a standby', {
-    meaning: "This version needs the primary. A standby's snapshots do not say which transactions are running, so the hand-over from a historical load to the stream could lose rows.",
+    meaning:
+      "This version needs the primary. A standby's snapshots do not say which transactions are running, so the hand-over from a historical load to the stream could lose rows.",
     fix: 'Point the source at the primary.',
     retry: 'user',
     exit: 3,

@@ -88,6 +88,9 @@ describe('the verdicts about the source server', () => {
   });
 
   test('name the version', () => {
-    expect(checkVersion({ version: parseServerVersion('150018') })).toMatchObject({ status: 'pass', title: 'the source is PostgreSQL 15.18' });
+    expect(checkVersion({ version: parseServerVersion('150018') })).toMatchObject({
+      status: 'pass',
+      title: 'the source is PostgreSQL 15.18',
+    });
   });
 });

@@ -44,7 +44,7 @@ export function table(label: string): ComparedTable {
 }
 
 /** The rows of a table, each printed as a whole, sorted by bytes. */
-export async function rowsOf(database: TestDatabase, name: QualifiedName, columns: readonly string[]): Promise<readonly string[]> {
+async function rowsOf(database: TestDatabase, name: QualifiedName, columns: readonly string[]): Promise<readonly string[]> {
   const row = `ROW(${columns.map((column) => `t.${quoteIdent(column)}`).join(', ')})::text`;
   const from = (await isPartitioned(database, name)) ? quoteName(name) : `ONLY ${quoteName(name)}`;
   const rows = await database.query(`SELECT ${row} COLLATE "C" AS printed FROM ${from} AS t ORDER BY printed`);

@@ -22,7 +22,9 @@ test('parent, child and grandchild keep their own rows, also when changes go thr
   const tables = ['animal', 'dog', 'puppy', 'thing', 'dog_thing'].map((name) => table(`public.${name}`));
   expect((await watchOnce(ends)).complaints).toEqual([]);
   await expectEqual(ends, ...tables);
-  await source.query("UPDATE public.animal SET name = name || '!' WHERE id = 1; DELETE FROM public.dog WHERE id = 10; INSERT INTO public.puppy VALUES (2, 'new', 'w', 1)");
+  await source.query(
+    "UPDATE public.animal SET name = name || '!' WHERE id = 1; DELETE FROM public.dog WHERE id = 10; INSERT INTO public.puppy VALUES (2, 'new', 'w', 1)",
+  );
   await source.query("INSERT INTO public.thing VALUES ('alone'); UPDATE ONLY public.animal SET id = 3 WHERE id = 2");
   expect((await watchOnce(ends)).complaints).toEqual([]);
   await expectEqual(ends, ...tables);

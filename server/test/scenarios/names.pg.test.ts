@@ -178,7 +178,9 @@ test('two targets of one name are refused before anything is made', async () => 
   await ends.source.query('CREATE TABLE public.a (id int PRIMARY KEY); CREATE TABLE public.b (id int PRIMARY KEY)');
   const objects = ['a', 'b'].map((name) => ({ schema: 'public', name, include: true, target: 'one' }));
   await expect(watchOnce(ends, { objects })).rejects.toMatchObject({ errorName: 'name_collision' });
-  expect(await ends.source.query('SELECT slot_name FROM pg_catalog.pg_replication_slots WHERE database = pg_catalog.current_database()')).toEqual([]);
+  expect(
+    await ends.source.query('SELECT slot_name FROM pg_catalog.pg_replication_slots WHERE database = pg_catalog.current_database()'),
+  ).toEqual([]);
   expect(await ends.destination.query(TABLES_SQL, ['public'])).toEqual([]);
 });
 

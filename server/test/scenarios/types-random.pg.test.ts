@@ -87,7 +87,7 @@ test('random values arrive byte for byte, by load and by stream', async () => {
   const { source } = ends;
   // A global seed replays a run: MILLRACE_SEED.
   const seed = fc.readConfigureGlobal().seed ?? Math.trunc(Math.random() * 2 ** 31);
-  onTestFailed(() => console.error(`replay with MILLRACE_SEED=${seed}`));
+  onTestFailed(() => void process.stderr.write(`replay with MILLRACE_SEED=${seed}\n`));
   const types = Object.entries(LITERALS);
   const samples = types.map(([, arbitrary], index) => fc.sample(arbitrary, { seed: seed + index, numRuns: VALUES_PER_TYPE }));
   const list = types.map(([type], index) => `"c${index}" ${type}`).join(', ');

@@ -125,7 +125,7 @@ export class NativePipeline {
 }
 
 /** The plan for a table that is the same on both sides. */
-export async function planOf(source: TestDatabase, table: SameTable): Promise<VerifyPlan> {
+async function planOf(source: TestDatabase, table: SameTable): Promise<VerifyPlan> {
   const name = { schema: table.schema ?? 'public', name: table.name };
   const compared = { ...name, columns: table.columns, key: table.key };
   const rows = await source.query('SELECT relid FROM pg_catalog.pg_partition_tree($1::regclass)', [quoteName(name)]);

@@ -8,7 +8,7 @@ import type { ChangeCounts } from '../../model/batch/object-batch.ts';
 import type { MillraceError } from '../../model/error.ts';
 import type { ObjectState } from '../../model/object-state.ts';
 import type { QualifiedName } from '../../pg/ident.ts';
-import { formatLsn } from '../../pg/lsn.ts';
+import { formatLsn, type Lsn } from '../../pg/lsn.ts';
 import { describeError } from '../error-report.ts';
 import type { CopyProgress, PipelineObserver, StreamProgress } from '../pipeline/observer.ts';
 
@@ -94,16 +94,18 @@ export class EventObserver implements PipelineObserver {
     if (stream === null && this.#changed.size === 0) return;
     const objects = [...this.#changed].flatMap((name) => this.#objects.get(name) ?? []).map((progress) => ({ ...progress }));
     this.#changed.clear();
-    const lagBytes = stream?.sourceLsn == null ? null : Math.max(0, Number(stream.sourceLsn - stream.checkpointLsn));
+    const sourceLsn = stream?.sourceLsn ?? null;
+    const behind = (position: Lsn): number | null => (sourceLsn === null ? null : Math.max(0, Number(sourceLsn - position)));
+    const lagBytes = stream === null ? null : behind(stream.checkpointLsn);
     this.#onEvent({
       type: 'progress',
       time: now(),
       pipeline: this.#pipeline,
-      source_lsn: stream?.sourceLsn == null ? null : formatLsn(stream.sourceLsn),
+      source_lsn: sourceLsn === null ? null : formatLsn(sourceLsn),
       checkpoint_lsn: stream === null ? null : formatLsn(stream.checkpointLsn),
       lag_bytes: lagBytes,
       lag_seconds: stream === null ? null : lagSeconds(stream, lagBytes),
-      retained_wal_bytes: stream?.sourceLsn == null ? null : Math.max(0, Number(stream.sourceLsn - stream.confirmedLsn)),
+      retained_wal_bytes: stream === null ? null : behind(stream.confirmedLsn),
       objects,
     });
   }

@@ -3,6 +3,7 @@ import type { PipelineOutcome, RunReport } from '@millrace/contract/report';
 import type { EventListener, RunOptions } from '../../cli/operations.ts';
 import type { Log } from '../../lib/log.ts';
 import type { FileSettings, PipelineSettings } from '../config/settings.ts';
+import { withCut } from '../config/with-cut.ts';
 import { describeError } from '../error-report.ts';
 import { runPipeline } from '../pipeline/run-pipeline.ts';
 import { selectPipelines } from '../selection.ts';
@@ -27,7 +28,7 @@ async function runOne(settings: PipelineSettings, once: boolean, context: RunCon
   const log = context.log.with({ pipeline: settings.name });
   try {
     await runPipeline({ settings, once: once || settings.schedule === 'manual', log, observer, signal: context.signal });
-    return { pipeline: settings.name, error: null, status: await readStatusOrNull(settings, 'idle') };
+    return { pipeline: settings.name, error: null, status: await readStatusOrNull(answeringSoon(settings, context.signal), 'idle') };
   } catch (error) {
     const report = describeError(error);
     context.onEvent({ type: 'error', time: new Date().toISOString(), pipeline: settings.name, error: report });
@@ -36,3 +37,10 @@ async function runOne(settings: PipelineSettings, once: boolean, context: RunCon
     observer.close();
   }
 }
+
+/** Who stops us may do so because a server is out of reach; then there is no last status to show. */
+function answeringSoon(settings: PipelineSettings, stop: AbortSignal): PipelineSettings {
+  return stop.aborted ? withCut(settings, AbortSignal.timeout(LAST_STATUS_MS)) : settings;
+}
+
+const LAST_STATUS_MS = 1_000;

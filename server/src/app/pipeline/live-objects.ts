@@ -55,7 +55,8 @@ export function resumptionOf(object: PlannedObject, checkpoint: Lsn | null): Res
 
 /** Partitions came or went, with rows that no change spoke of, since the object's rows were loaded. */
 function partitionsMoved({ record, source }: PlannedObject): boolean {
-  return source.relkind === 'p' && record?.leaves != null && needsReload(diffPartitions(record.leaves, source.leaves));
+  const before = record?.leaves ?? null;
+  return source.relkind === 'p' && before !== null && needsReload(diffPartitions(before, source.leaves));
 }
 
 /**
@@ -70,8 +71,9 @@ export function rowsReplaced({ record, outcome, source }: PlannedObject, before:
 }
 
 /** Whether the stream describes the table's rows as it did when the destination table was made. */
-export function hasSameShape({ record, outcome }: Pick<PlannedObject, 'record' | 'outcome'>): boolean {
-  return record?.columns != null && outcome.kind === 'table' && sameShape(record.columns, outcome.table.columns);
+function hasSameShape({ record, outcome }: Pick<PlannedObject, 'record' | 'outcome'>): boolean {
+  const known = record?.columns ?? null;
+  return known !== null && outcome.kind === 'table' && sameShape(known, outcome.table.columns);
 }
 
 /**
@@ -80,7 +82,8 @@ export function hasSameShape({ record, outcome }: Pick<PlannedObject, 'record' |
  */
 export function filesToRemember(object: PlannedObject): { readonly leaves: readonly SourceLeaf[] } | null {
   const { record, source } = object;
-  if (record?.leaves == null || !hasSameShape(object) || sameFiles(record.leaves, source.leaves)) return null;
+  const before = record?.leaves ?? null;
+  if (before === null || !hasSameShape(object) || sameFiles(before, source.leaves)) return null;
   return { leaves: source.leaves };
 }
 

@@ -25,7 +25,7 @@ interface Rig {
   readonly loader: Loader;
   readonly events: string[];
   readonly broken: unknown[];
-  add(key: string, job?: Partial<LoadJob>): LiveObject;
+  readonly add: (key: string, job?: Partial<LoadJob>) => LiveObject;
 }
 
 function rig(concurrency: number): Rig {

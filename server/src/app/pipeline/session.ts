@@ -18,7 +18,7 @@ import { unixMs } from '../../pg/timestamp.ts';
 import { type ChangeStream, openChangeStream } from '../../source/change-stream.ts';
 import { SpoolFile } from '../../source/spool-file.ts';
 import { currentWalLsn } from '../../source/system.ts';
-import type { PipelineSettings } from '../config/settings.ts';
+import { withCut } from '../config/with-cut.ts';
 import { DestinationLane } from './destination-lane.ts';
 import { keepAsking } from './liveness.ts';
 import type { PipelineRun } from './pipeline-run.ts';
@@ -283,15 +283,6 @@ class Session {
   #name(what: string): string {
     return `millrace ${this.#context.settings.name} ${what}`;
   }
-}
-
-function withCut(settings: PipelineSettings, cut: AbortSignal): PipelineSettings {
-  const { source, destination } = settings;
-  return {
-    ...settings,
-    source: { ...source, connection: { ...source.connection, cut } },
-    destination: { ...destination, connection: { ...destination.connection, cut } },
-  };
 }
 
 interface Pair {

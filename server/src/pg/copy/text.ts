@@ -2,11 +2,11 @@
 import { copyBytes, uint8At } from '../bytes.ts';
 
 /** Stands between two columns. */
-export const COPY_TEXT_DELIMITER = 0x09; // tab
+const COPY_TEXT_DELIMITER = 0x09; // tab
 /** Ends a row. */
-export const COPY_TEXT_NEWLINE = 0x0a;
+const COPY_TEXT_NEWLINE = 0x0a;
 /** Bytes of a NULL, `\N`. */
-export const COPY_TEXT_NULL_BYTES = 2;
+const COPY_TEXT_NULL_BYTES = 2;
 
 /** The most bytes that `sizeBytes` bytes of value take when every one of them must be escaped. */
 export function maxEscapedBytes(sizeBytes: number): number {
