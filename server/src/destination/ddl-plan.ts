@@ -19,14 +19,18 @@ export interface PlanRequest {
   readonly rule: NamespaceRule;
   /** Whether `readCollation()` gave the same text on both sides. */
   readonly collationsAgree: boolean;
+  /** `server_version_num` of the source. */
+  readonly sourceVersionNum: number;
 }
 
 /** A plan for each table, in the order asked. Reads the destination and changes nothing; our state need not be installed yet. */
 export async function planTables(session: PgSession, request: PlanRequest): Promise<readonly TablePlan[]> {
-  const { types, rule, collationsAgree } = request;
+  const { types, rule, collationsAgree, sourceVersionNum } = request;
   const installed = (await readStateVersion(session)).kind === 'installed';
   const ours = installed ? await loadOwnedTypes(session) : new Set<number>();
   const destination = await readDestinationTypes(session, typeLookup(types.values(), rule), ours);
   const outcomes = planTypes({ types, destination, rule, tableNames: new Set(request.tableNames.map(nameKey)) });
-  return request.tables.map(({ source, name }) => planTable({ source, name, types, outcomes, destination, collationsAgree }));
+  return request.tables.map(({ source, name }) =>
+    planTable({ source, name, types, outcomes, destination, collationsAgree, sourceVersionNum }),
+  );
 }

@@ -30,6 +30,38 @@ export function binarySafe(
   return columns.every((column) => safe(column.typeOid));
 }
 
+/** `server_version_num` of both ends. */
+export interface ServerPair {
+  readonly sourceVersionNum: number;
+  readonly destinationVersionNum: number;
+}
+
+/**
+ * The columns whose text form says another value at the destination, without an error: from 16 on a `"char"` above 127 is printed as an
+ * octal escape, of which older servers read the backslash alone. Their binary form is the same everywhere.
+ */
+export function columnsThatNeedBinary<C extends { readonly typeOid: number }>(
+  columns: readonly C[],
+  types: ReadonlyMap<number, SourceType>,
+  { sourceVersionNum, destinationVersionNum }: ServerPair,
+): readonly C[] {
+  if (sourceVersionNum < CHAR_ESCAPED_SINCE || destinationVersionNum >= CHAR_ESCAPED_SINCE) return [];
+  const seen = new Set<number>();
+  const holdsChar = (oid: number): boolean => {
+    const type = types.get(oid);
+    if (type === undefined || seen.has(oid)) return false;
+    if (type.schema === 'pg_catalog' && type.name === 'char') return true;
+    seen.add(oid);
+    return holdsChar(type.elementOid) || type.attributes.some((attribute) => holdsChar(attribute.typeOid));
+  };
+  return columns.filter((column) => {
+    seen.clear();
+    return holdsChar(column.typeOid);
+  });
+}
+
+const CHAR_ESCAPED_SINCE = 160_000;
+
 /** OIDs below this are fixed in PostgreSQL's source. Source: `FirstGenbkiObjectId` in `access/transam.h`. */
 const FIRST_UNPINNED_OID = 10_000;
 

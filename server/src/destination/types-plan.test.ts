@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { must } from '../lib/assert.ts';
 import type { SourceColumn, SourceTable, SourceType } from '../model/table.ts';
 import { type NamespaceRule, nameKey } from './names.ts';
-import { binarySafe } from './types-binary.ts';
+import { binarySafe, columnsThatNeedBinary } from './types-binary.ts';
 import type { DestinationTypes } from './types-existing.ts';
 import { planTypes, typeLookup } from './types-plan.ts';
 import { planTable, type TablePlan } from './types-table.ts';
@@ -90,6 +90,30 @@ describe('binary transfer', () => {
   test('needs send and receive functions at the destination too', () => {
     const extensions = new Map([[nameKey({ schema: 'citext', name: 'citext' }), { schema: 'x', name: 'citext', hasBinary: false }]]);
     expect(binarySafe([{ typeOid: 20_000 }], TYPES, { ...DESTINATION, extensions })).toBe(false);
+  });
+});
+
+describe('the text form of "char"', () => {
+  const types = new Map(
+    [
+      type(18, 'char'),
+      type(1002, '_char', { kind: 'array', elementOid: 18 }),
+      type(23, 'int4'),
+      type(20_000, 'flag', { kind: 'domain', elementOid: 18 }),
+      type(20_001, 'both', { kind: 'composite', attributes: [attribute(23), attribute(1002, 'b')] }),
+    ].map((each) => [each.oid, each]),
+  );
+  const columns = [18, 1002, 23, 20_000, 20_001].map((typeOid) => ({ typeOid }));
+
+  test.each([
+    [170_000, 150_000, [18, 1002, 20_000, 20_001]],
+    [160_000, 150_018, [18, 1002, 20_000, 20_001]],
+    [150_018, 130_000, []],
+    [150_018, 170_000, []],
+    [170_000, 160_000, []],
+  ])('from %i is misread at %i in the columns %j', (sourceVersionNum, destinationVersionNum, expected) => {
+    const found = columnsThatNeedBinary(columns, types, { sourceVersionNum, destinationVersionNum });
+    expect(found.map((column) => column.typeOid)).toEqual(expected);
   });
 });
 
@@ -200,7 +224,15 @@ describe('planning a table', () => {
       estimatedRows: 0,
       ...rest,
     };
-    return planTable({ source, name: source, types: TYPES, outcomes: outcomes(), destination: DESTINATION, collationsAgree });
+    return planTable({
+      source,
+      name: source,
+      types: TYPES,
+      outcomes: outcomes(),
+      destination: DESTINATION,
+      collationsAgree,
+      sourceVersionNum: 170_000,
+    });
   }
 
   const excluded = (given: TablePlan) => (given.kind === 'table' ? given.table.excluded.map((each) => each.reason) : given.problems);

@@ -10,7 +10,7 @@ import type { ErrorName } from '../model/error-catalogue.ts';
 import type { RowIdentity, SourceColumn, SourceTable, SourceType } from '../model/table.ts';
 import type { QualifiedName } from '../pg/ident.ts';
 import { fitName } from './names.ts';
-import { binarySafe } from './types-binary.ts';
+import { binarySafe, columnsThatNeedBinary } from './types-binary.ts';
 import type { DestinationTypes } from './types-existing.ts';
 import { dependsOnCollation, readExpression } from './types-expression.ts';
 import { typeSql } from './types-format.ts';
@@ -26,6 +26,8 @@ export interface TablePlanInput {
   readonly destination: DestinationTypes;
   /** Whether both databases sort and fold text alike (`sameCollation()`); otherwise `lower(name)` could differ between the two. */
   readonly collationsAgree: boolean;
+  /** `server_version_num` of the source. */
+  readonly sourceVersionNum: number;
 }
 
 /** Why a table can't have a twin; `column` is null when it is about the whole table. */
@@ -59,17 +61,28 @@ export function planTable(input: TablePlanInput): TablePlan {
       definitions = mergeDefinitions(definitions, type.definitions);
     }
   }
+  const sent = source.columns.filter((column) => column.generated === null);
+  const binary = binarySafe(sent, input.types, input.destination);
+  const versions = { sourceVersionNum: input.sourceVersionNum, destinationVersionNum: input.destination.versionNum };
+  const needBinary = columnsThatNeedBinary(sent, input.types, versions);
   problems.push(...widthProblems(columns), ...keyProblems(source.identity, columns, excluded));
+  if (!binary) problems.push(...needBinary.map(({ name }) => textProblem(name, 'another column of the table can not be binary')));
   if (problems.length > 0) return { kind: 'refused', problems };
-  const binary = binarySafe(
-    source.columns.filter((column) => column.generated === null),
-    input.types,
-    input.destination,
-  );
   const keys = keysOf(source, columns);
   const notNull = new Set([...keys.primaryKey, ...keys.uniqueKey]);
   const constrained = columns.map((column) => ({ ...column, notNull: notNull.has(column.name) }));
-  return { kind: 'table', definitions, table: { ...input.name, columns: constrained, excluded, ...keys, binarySafe: binary } };
+  const needsBinary = needBinary.map((column) => column.name);
+  return { kind: 'table', definitions, table: { ...input.name, columns: constrained, excluded, ...keys, binarySafe: binary, needsBinary } };
+}
+
+/** Why a column of `columnsThatNeedBinary` can't be replicated; `because`: what forces the text form. */
+export function textProblem(column: string, because: string): TableProblem {
+  return {
+    errorName: 'type_refused',
+    column,
+    cause: `column ${JSON.stringify(column)}: values of "char" above 127 mean something else in text before PostgreSQL 16, and ${because}`,
+    fix: 'Use a destination of PostgreSQL 16 or later, or skip what needs the text form.',
+  };
 }
 
 interface ResolvedColumn {

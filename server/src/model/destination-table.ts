@@ -68,6 +68,8 @@ export interface DestinationTable extends QualifiedName {
   readonly identity: RowIdentity;
   /** Whether the values of all columns mean the same in binary form at both servers. */
   readonly binarySafe: boolean;
+  /** Source names of columns whose text form would be misread at the destination: their table can only go by a binary stream. */
+  readonly needsBinary?: readonly string[] | undefined;
 }
 
 /** The columns that carry values, in order: what a COPY into the table lists. */

@@ -109,6 +109,7 @@ async function prepare(
     types,
     rule,
     collationsAgree: true,
+    sourceVersionNum: Number((await source.query('SHOW server_version_num'))[0]?.[0]),
   });
   if (plan?.kind !== 'table') throw new Error(`the table can't be planned: ${JSON.stringify(plan)}`);
   await createDestinationTable(destination, { fence, source: attempt.table }, plan);

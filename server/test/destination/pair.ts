@@ -32,7 +32,7 @@ export async function planPair(
   rule: NamespaceRule = { kind: 'source' },
 ): Promise<ReadonlyMap<string, TablePlan & { source: SourceTable }>> {
   const reader = await source.open();
-  const { tables } = await readTables(reader, { schemas: null });
+  const { tables, version } = await readTables(reader, { schemas: null });
   const types = await readTypes(reader, columnTypeOids(tables));
   const names = assignNames(
     rule,
@@ -40,7 +40,14 @@ export async function planPair(
   );
   const planned = tables.map((table, index) => ({ source: table, name: must(names[index], 'a name') }));
   const collationsAgree = (await readCollation(reader)) === (await readCollation(session));
-  const plans = await planTables(session, { tables: planned, tableNames: names, types, rule, collationsAgree });
+  const plans = await planTables(session, {
+    tables: planned,
+    tableNames: names,
+    types,
+    rule,
+    collationsAgree,
+    sourceVersionNum: version.number,
+  });
   return new Map(plans.map((each, index) => [must(tables[index], 'a table').name, { ...each, source: must(tables[index], 'a table') }]));
 }
 

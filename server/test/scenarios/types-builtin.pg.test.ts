@@ -15,6 +15,9 @@ const major = Math.min(pg.source.major, pg.destination.major);
 /** One of these makes the whole stream text. */
 const TEXT_ONLY = new Set([...TEXT_TYPES, 'int2vector', 'oidvector', 'tsquery']);
 
+/** Servers before 16 print `"char"` values above 127 otherwise: only their bytes can be compared, and in a text stream they are refused. */
+const charTextDiffers = pg.source.major >= 16 && pg.destination.major < 16;
+
 /** A type of `pg_catalog` that has values of its own. */
 interface BuiltinType {
   readonly name: string;
@@ -42,12 +45,13 @@ describe.each(['binary', 'text'] as const)('in the %s stream', (format) => {
     async () => {
       const ends =
         format === 'binary' ? withTypes : { source: await pg.source.createDatabase(), destination: await pg.destination.createDatabase() };
-      const streamed = types.filter(({ name }) => format === 'text' || !TEXT_ONLY.has(name));
+      const streamed = types.filter(({ name }) => (format === 'text' ? !(charTextDiffers && name === 'char') : !TEXT_ONLY.has(name)));
       await ends.source.query(
         'CREATE SCHEMA no_types; CREATE TABLE no_types.place (id int PRIMARY KEY); CREATE SCHEMA v; CREATE SCHEMA m; CREATE SCHEMA k',
       );
       for (const type of streamed) await ends.source.query(tablesOf(type));
-      const tables = streamed.flatMap(({ name, canBeKey }) =>
+      const printedAlike = streamed.filter(({ name }) => !(charTextDiffers && name === 'char'));
+      const tables = printedAlike.flatMap(({ name, canBeKey }) =>
         (canBeKey ? ['v', 'm', 'k'] : ['v', 'm']).map((schema) => ({ table: { schema, name } })),
       );
 

@@ -5,14 +5,14 @@ import { readCollation } from '../../destination/introspect.ts';
 import { assignNames, nameKey } from '../../destination/names.ts';
 import type { Desired, ObjectRecord } from '../../destination/state-records.ts';
 import type { TypeDefinition } from '../../destination/types-outcome.ts';
-import type { TableProblem } from '../../destination/types-table.ts';
+import { type TableProblem, textProblem } from '../../destination/types-table.ts';
 import type { DestinationTable } from '../../model/destination-table.ts';
 import { must } from '../../lib/assert.ts';
 import { MillraceError } from '../../model/error.ts';
 import { objectLabel, type SourceTable } from '../../model/table.ts';
 import type { QualifiedName } from '../../pg/ident.ts';
 import type { ServerVersion } from '../../pg/version.ts';
-import { readTables } from '../../source/catalog.ts';
+import { type CatalogueSnapshot, readTables } from '../../source/catalog.ts';
 import type { IneligibleRelation } from '../../source/eligibility.ts';
 import { readPublications } from '../../source/publication.ts';
 import { missingPublication } from '../../source/publication-plan.ts';
@@ -57,13 +57,26 @@ export async function planPipeline({ source, destination, settings, records }: P
     assigned: known.get(nameKey(table))?.destination ?? null,
   }));
   const names = assignNames(settings.namespace, wanted);
-  const planned = await outcomesOf({ source, destination, settings, records }, catalogue.tables, names);
+  const planned = await outcomesOf({ source, destination, settings, records }, catalogue, names);
   const objects = catalogue.tables.map((table, index): PlannedObject => {
     const record = known.get(nameKey(table)) ?? null;
     const desired = desiredOf(settings, table, { record, isFirstRun: records.length === 0 });
     return { source: table, name: names[index] ?? table, desired, record, outcome: planned[index] ?? notPlanned(table) };
   });
-  return { sourceVersion: catalogue.version, objects, ineligible: catalogue.ineligible };
+  return { sourceVersion: catalogue.version, objects: refuseMisreadText(objects), ineligible: catalogue.ineligible };
+}
+
+/** A stream has one format: one table that needs text takes those along that text would spoil. */
+function refuseMisreadText(objects: readonly PlannedObject[]): readonly PlannedObject[] {
+  const textual = objects.find(({ desired, outcome }) => desired !== 'skipped' && outcome.kind === 'table' && !outcome.table.binarySafe);
+  if (textual === undefined) return objects;
+  const because = `${objectLabel(textual.source)} has a column that can not be binary`;
+  return objects.map((object): PlannedObject => {
+    const spoilt = object.outcome.kind === 'table' ? (object.outcome.table.needsBinary ?? []) : [];
+    if (spoilt.length === 0) return object;
+    const problems = spoilt.map((column) => textProblem(column, because));
+    return { ...object, outcome: { kind: 'refused', error: refusal(object.source, problems) } };
+  });
 }
 
 /**
@@ -89,7 +102,7 @@ function explicitly(settings: Pick<PipelineSettings, 'objects'>, table: Qualifie
 
 async function outcomesOf(
   { source, destination, settings }: PlanInput,
-  tables: readonly SourceTable[],
+  { tables, version }: CatalogueSnapshot,
   names: readonly QualifiedName[],
 ): Promise<readonly PlannedObject['outcome'][]> {
   const types = await readTypes(source, columnTypeOids(tables));
@@ -100,6 +113,7 @@ async function outcomesOf(
     types,
     rule: settings.namespace,
     collationsAgree,
+    sourceVersionNum: version.number,
   });
   const { publications } = await pipelineNames(settings, destination);
   const published = await readPublications(source, [publications.full, publications.insertOnly]);
