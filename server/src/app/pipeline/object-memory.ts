@@ -1,6 +1,7 @@
 // Writes down what is planned for objects, so that the state never promises a position that nobody keeps.
 import type { PgSession } from '../../db/session.ts';
-import { setObjectState, upsertObjects } from '../../destination/state.ts';
+import { discardSideTable } from '../../destination/load-place.ts';
+import { holdEpoch, setObjectState, upsertObjects } from '../../destination/state.ts';
 import type { Fence, ObjectRecord } from '../../destination/state-records.ts';
 import { MillraceError } from '../../model/error.ts';
 import { objectLabel } from '../../model/table.ts';
@@ -17,6 +18,7 @@ export interface PlannedResumption {
 
 /**
  * Adds new objects and updates the others. An object that is to be loaded loses its position: from now on nothing holds it in the slot.
+ * One that is skipped from now on leaves nothing of a reload that was cut short.
  * Throws `fenced`.
  */
 export async function rememberObjects(session: PgSession, fence: Fence, objects: readonly PlannedResumption[]): Promise<void> {
@@ -24,6 +26,7 @@ export async function rememberObjects(session: PgSession, fence: Fence, objects:
     // Of the states that keep a position, only a pause can also mean that nothing is loaded.
     const forgets = resumption.kind === 'rest' && resumption.state === 'paused' && planned.record !== null;
     if (forgets) await setObjectState(session, fence, nameOf(planned), NOTHING_LOADED);
+    if (isSkippedNow(planned, resumption)) await discardReload(session, fence, planned);
   }
   const entries = objects.map(({ planned, resumption }) => ({
     source: nameOf(planned),
@@ -85,6 +88,18 @@ export async function rememberMissed(
     })),
   );
   for (const { source, error } of entries) observer.objectState(source, 'ineligible', error);
+}
+
+function isSkippedNow({ record }: PlannedObject, resumption: Resumption): boolean {
+  const isSkipped = resumption.kind === 'rest' && resumption.state === 'skipped';
+  return isSkipped && record !== null && record.state !== 'skipped' && record.copyGeneration > 0;
+}
+
+function discardReload(session: PgSession, fence: Fence, { name }: PlannedObject): Promise<void> {
+  return session.transaction('BEGIN', async () => {
+    await holdEpoch(session, fence);
+    await discardSideTable(session, name);
+  });
 }
 
 function stateOf(planned: PlannedObject, resumption: Resumption) {
