@@ -1,6 +1,7 @@
 // Speaks the frontend/backend protocol on a session's own socket: pipelined statements and COPY without an event or an object per row.
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
+import { assert } from '../lib/assert.ts';
 import { MillraceError } from '../model/error.ts';
 import { type OnMessage, MessageFramer } from '../pg/wire/frame.ts';
 import {
@@ -41,6 +42,7 @@ export class WireSession {
   readonly #framer: Pick<MessageFramer, 'push'>;
   readonly #pending: Exchange[] = [];
   #broken: MillraceError | null = null;
+  #isFeeding = false;
 
   /** Takes the socket of an idle session over for good; `session` must not be queried any more. `framer` may keep COPY data for itself. */
   constructor(session: PgSession, framer: Pick<MessageFramer, 'push'> = new MessageFramer()) {
@@ -141,6 +143,8 @@ export class WireSession {
   }
 
   #expect(onData: OnCopyData | null, both: CopyBothHandler | null = null): Promise<WireResult> {
+    // In the midst of a COPY's data the server would take the statement for a mistake, and fail the COPY.
+    assert(!this.#isFeeding, 'the next statement after all data of a COPY is sent');
     if (this.#broken) return Promise.reject(this.#broken);
     return new Promise((resolve, reject) => {
       this.#pending.push({ onData, both, rows: [], tags: [], count: 0, error: null, resolve, reject });
@@ -167,6 +171,7 @@ export class WireSession {
   }
 
   async #feed(feed: (sink: CopySink) => void | Promise<void>): Promise<void> {
+    this.#isFeeding = true;
     try {
       const work = feed(new CopySink(this.#socket));
       if (work instanceof Promise) await work;
@@ -174,6 +179,8 @@ export class WireSession {
     } catch (error) {
       this.#write(copyFailMessage('the sender gave up'));
       throw error;
+    } finally {
+      this.#isFeeding = false;
     }
   }
 
