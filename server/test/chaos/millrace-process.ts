@@ -157,8 +157,8 @@ export async function restartObjects(arena: Arena, options: { program: string; f
   await runCommand(arena, options.program, ['objects', 'restart', '-f', options.file, '--pipeline', PIPELINE, ...names]);
 }
 
-/** The promise of a clean stop. */
-const STOP_LIMIT_MS = 10_000;
+/** A little more than the ten seconds that a clean stop may take. */
+const STOP_LIMIT_MS = 11_000;
 const LAST_WORDS = 40;
 const LINE_LIMIT = 2_000;
 

@@ -1,4 +1,5 @@
 // What every lane of the chaos works with: servers, application, the program under test, and the checks between the blows.
+import { WireSession } from '../../src/db/wire-session.ts';
 import type { FailpointName } from '../../src/lib/failpoint.ts';
 import { Random } from '../fuzz/random.ts';
 import { type Arena, type ArenaOptions, openArena, PIPELINE } from './arena.ts';
@@ -11,6 +12,7 @@ import { beat } from './pulse.ts';
 import type { Tally } from './report.ts';
 import { untilCaughtUp } from './settle.ts';
 import { Workload } from './workload/workload.ts';
+import { runStep } from './workload/writer.ts';
 
 export interface RigOptions extends ArenaOptions {
   /** `millrace.mjs`, or a bundle of the same program. */
@@ -93,6 +95,20 @@ export class Rig {
     await restartObjects(this.arena, { program: this.#options.program, file: this.#file, tables: [...tables] });
   }
 
+  /**
+   * One transaction that COPY writes: thousands of its rows share a position in the log with others, so nobody may go on from the
+   * middle of it.
+   */
+  async copyMany(random: Random): Promise<void> {
+    const rows = Array.from({ length: LARGE_COPY_ROWS }, (_, i) => `large ${random.uint32()}\t{"i": ${i}}\n`).join('');
+    const wire = new WireSession(await this.arena.open('source', 'large copy'));
+    try {
+      await runStep(wire, { kind: 'copy', into: 'chaos.events (kind, detail)', rows });
+    } finally {
+      await wire.close();
+    }
+  }
+
   /** Removes the pipeline and what it brought to the destination, so that the next start is the first. No process may run. */
   async beginAnew(): Promise<void> {
     await this.workload.rest();
@@ -110,6 +126,11 @@ export class Rig {
     const { ended, tookMs } = await process.stop();
     if (ended.code !== 0)
       throw new Error(`millrace did not stop cleanly (${JSON.stringify(ended)} after ${Math.round(tookMs)} ms):\n${process.lastWords}`);
+    await this.expectNothingLeft();
+  }
+
+  /** The program has stopped: only the pipeline's state, slot and publications may be there. */
+  async expectNothingLeft(): Promise<void> {
     const leftovers = await findLeftovers(this.arena);
     if (leftovers.length > 0) throw new Error(`left behind:\n${leftovers.join('\n')}`);
   }
@@ -131,6 +152,8 @@ export class Rig {
     }
   }
 }
+
+const LARGE_COPY_ROWS = 20_000;
 
 /** Tables whose historical load is asked for again: one of each kind. */
 const RELOADED = [

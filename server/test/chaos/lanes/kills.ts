@@ -48,9 +48,9 @@ async function startAndKill(rig: Rig, random: Random, tally: Tally): Promise<voi
   if (random.oneIn(4)) await delay(random.below(2_000));
 }
 
-/** What makes historical loads due. */
+/** What makes historical loads due, or leaves a large transaction to be applied. */
 export async function disturb(rig: Rig, random: Random, tally: Tally): Promise<void> {
-  switch (random.below(5)) {
+  switch (random.below(6)) {
     case 0:
     case 1:
       // Right after a first start there may be no object to restart yet.
@@ -66,6 +66,9 @@ export async function disturb(rig: Rig, random: Random, tally: Tally): Promise<v
       await rig.extras.recreate(random);
       await rig.extras.touch(random);
       return count(tally, 'tables made again');
+    case 4:
+      await rig.copyMany(random);
+      return count(tally, 'large COPYs');
     default:
       if (rig.extras.names.length > 4) await rig.extras.drop(random);
       await rig.extras.touch(random);

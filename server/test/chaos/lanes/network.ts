@@ -37,7 +37,8 @@ export async function disturbNetwork(rig: Rig, tally: Tally, plan: NetworkPlan):
       await rig.check(process, tally);
     }
     await rig.check(process, tally);
-    await rig.finish(process);
+    if (plan.halfOpen > 0) await stopInSilence(rig, tally, { proxies, process, which: SIDES });
+    else await rig.finish(process);
     return null;
   } finally {
     await proxies.source.close();
@@ -97,6 +98,18 @@ async function fallSilent(rig: Rig, tally: Tally, { proxies, process, which }: S
   count(tally, 'half-open connections');
   rig.say(`  half-open to ${which.join(' and ')}: noticed after ${(noticedMs / 1_000).toFixed(1)} s`);
   await rig.resumed(process, tally, performance.now());
+}
+
+/** Who stops the program may do so because the network is gone: the stop must not wait for it. */
+async function stopInSilence(rig: Rig, tally: Tally, { proxies, process, which }: Silence): Promise<void> {
+  await rig.workload.rest();
+  for (const side of which) proxies[side].blackHole();
+  const { ended, tookMs } = await process.stop();
+  for (const side of which) proxies[side].heal();
+  if (ended.code !== 0)
+    throw new Error(`a stop without a network took ${Math.round(tookMs)} ms (${JSON.stringify(ended)}):\n${process.lastWords}`);
+  count(tally, 'stops without a network');
+  await rig.expectNothingLeft();
 }
 
 const CUT_TIMEOUT_MS = 5_000;
