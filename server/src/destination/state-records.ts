@@ -30,7 +30,10 @@ export interface PipelineRecord {
   readonly epoch: bigint;
   /** Commit LSN of the last transaction whose rows are here; null before the first. */
   readonly checkpointLsn: Lsn | null;
-  /** When that transaction committed at the source, in Postgres' text form (UTC). */
+  /**
+   * The source's time up to which everything is here, in Postgres' text form (UTC): that of the last commit, or of a later look at the
+   * source that found nothing pending.
+   */
   readonly checkpointCommitTime: string | null;
   readonly timeline: number | null;
   /** The last position that the slot was told. */

@@ -10,6 +10,7 @@ import { CatchUp } from './catch-up.ts';
 import { type LiveObject, neededFrom, type StreamTransaction } from './live-object.ts';
 import type { ApplyLane, ChangeFeed, Spool } from './ports.ts';
 import { RecentTransactions } from './recent-transactions.ts';
+import { SourceEnd } from './source-end.ts';
 import type { CommitPoint, StreamBatch } from './stream-batch.ts';
 import { Wakeup } from './wakeup.ts';
 
@@ -63,9 +64,9 @@ export class ApplyLoop implements AssemblerHost {
   #failure: unknown = null;
   #received: Lsn;
   #checkpoint: Lsn;
-  /** Positions as numbers, for estimates only: the last change's, and the end of the source's log when somebody last looked. */
+  /** The last change's position as a number, for estimates only. */
   #frameAt = 0;
-  #sourceEnd = 0;
+  readonly #sourceEnd = new SourceEnd();
   #checkpointAtMs: number;
   #statusAtMs = 0;
   #lastCommitTimeMicros: bigint | null = null;
@@ -82,12 +83,15 @@ export class ApplyLoop implements AssemblerHost {
 
   /** The server has far more for us than we have seen. */
   get isBehind(): boolean {
-    return this.#sourceEnd - Math.max(this.#frameAt, Number(this.#received)) > BACKLOG_WAL_BYTES;
+    return Number(this.#sourceEnd.lsn) - Math.max(this.#frameAt, Number(this.#received)) > BACKLOG_WAL_BYTES;
   }
 
-  /** Says where the source's log ends: a logical stream does not tell (its frames carry their own position as the end). */
-  noteSourceEnd(end: Lsn): void {
-    this.#sourceEnd = Number(end);
+  /**
+   * Says where the source's log ended at `atMicros` (since 2000): a logical stream does not tell (its frames carry their own position as
+   * the end).
+   */
+  noteSourceEnd(end: Lsn, atMicros: bigint): void {
+    this.#sourceEnd.note({ end, atMicros }, this.#received);
   }
 
   /** Durable at the destination. */
@@ -228,7 +232,7 @@ export class ApplyLoop implements AssemblerHost {
           await this.#commit(must(this.#assembler.batch.lastCommit, 'the commit of the transaction that was flushed'));
           break;
         case 'checkpoint':
-          await this.#commit({ endLsn: this.#cleanPosition(), commitTimeMicros: this.#lastCommitTimeMicros ?? 0n });
+          await this.#commit({ endLsn: this.#cleanPosition(), commitTimeMicros: this.#sourceTimeMicros() });
           break;
         case 'catch_up':
           await this.#catchUp();
@@ -460,6 +464,13 @@ export class ApplyLoop implements AssemblerHost {
 
   #isCleanBoundary(): boolean {
     return !this.#assembler.inTransaction && this.#assembler.batch.isEmpty && this.#ready === null;
+  }
+
+  /** The source's time that a checkpoint without a commit stands for: with nothing pending, it is as new as our last look at the source. */
+  #sourceTimeMicros(): bigint {
+    const lastCommit = this.#lastCommitTimeMicros ?? 0n;
+    const caughtUpAt = this.#isCleanBoundary() ? this.#sourceEnd.reachedAtMicros(this.#received) : 0n;
+    return caughtUpAt > lastCommit ? caughtUpAt : lastCommit;
   }
 
   /** The position up to which nothing is pending: with changes in hand that is the checkpoint itself. */

@@ -3,6 +3,7 @@ import { formatObjectName } from '@millrace/contract/object-name';
 import type { Finding } from '@millrace/contract/report';
 import type { ObjectProgress } from '@millrace/contract/run-event';
 import type { EventListener } from '../../cli/operations.ts';
+import type { ObjectCounters } from '../../destination/state-records.ts';
 import type { LiveObject } from '../../engine/live-object.ts';
 import type { ChangeCounts } from '../../model/batch/object-batch.ts';
 import type { MillraceError } from '../../model/error.ts';
@@ -16,7 +17,7 @@ const PROGRESS_INTERVAL_MS = 500;
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** Counts are since this process began to watch. */
+/** Counts are since the object's historical load began, as the state has them. */
 export class EventObserver implements PipelineObserver {
   readonly #pipeline: string;
   readonly #onEvent: EventListener;
@@ -48,6 +49,16 @@ export class EventObserver implements PipelineObserver {
       this.#onEvent({ type: 'error', time: now(), pipeline: this.#pipeline, error: describeError(reason) });
     }
     this.#tell();
+  }
+
+  countsBegin(object: QualifiedName, counters: ObjectCounters): void {
+    const progress = this.#of(object);
+    progress.rows_copied = Number(counters.rowsCopied);
+    progress.bytes_copied = Number(counters.bytesCopied);
+    progress.inserted = Number(counters.inserted);
+    progress.updated = Number(counters.updated);
+    progress.deleted = Number(counters.deleted);
+    progress.truncated = Number(counters.truncated);
   }
 
   copyProgress(object: QualifiedName, copy: CopyProgress): void {

@@ -10,6 +10,7 @@ import { formatLsn, type Lsn } from '../../pg/lsn.ts';
 import { inspectSlot } from '../../source/slot.ts';
 import { currentWalLsn } from '../../source/system.ts';
 import type { PipelineSettings } from '../config/settings.ts';
+import { lagSeconds, pipelineStateOf } from './status-judge.ts';
 
 /** One pipeline with its objects. The source may be down: then what only it knows is null. Throws when the destination can't be asked. */
 export async function readStatus(settings: PipelineSettings): Promise<PipelineStatus> {
@@ -78,22 +79,16 @@ function statusOf(
   const lagBytes = facts.lsn === null || record.checkpointLsn === null ? null : Math.max(0, Number(facts.lsn - record.checkpointLsn));
   return {
     pipeline: record.name,
-    state: stateOf(record, facts.running),
+    state: pipelineStateOf(record.state, objects, facts.running),
     reason: reasonOf(record.reason),
     source_lsn: facts.lsn === null ? null : formatLsn(facts.lsn),
     checkpoint_lsn: record.checkpointLsn === null ? null : formatLsn(record.checkpointLsn),
     lag_bytes: lagBytes,
-    lag_seconds: lagBytes === null ? null : lagBytes === 0 ? 0 : secondsSince(record.checkpointCommitTime),
+    lag_seconds: lagSeconds({ lagBytes, ageSeconds: secondsSince(record.checkpointCommitTime), running: facts.running }),
     retained_wal_bytes: facts.retainedBytes,
     slot: record.slotName,
     objects: objects.map(objectStatus),
   };
-}
-
-function stateOf(record: PipelineRecord, running: boolean): PipelineStateName {
-  if (record.state === 'stopped') return 'stopped';
-  if (!running) return 'idle';
-  return record.state === 'streaming' ? 'streaming' : 'loading';
 }
 
 function objectStatus(object: ObjectRecord): ObjectStatus {

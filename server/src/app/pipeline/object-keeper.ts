@@ -144,6 +144,7 @@ export class ObjectKeeper {
     const { observer, prepared } = this.#context;
     const { outcome } = planned;
     const resumption = resumptionOf(planned, prepared.isFresh ? null : prepared.checkpoint);
+    if (planned.record !== null) observer.countsBegin(planned.source, planned.record.counters);
     if (planned.record?.resumeRequested === true) await this.#patch(planned.source, { resumeRequested: false });
     if (resumption.kind === 'rest' || outcome.kind === 'refused') {
       const state = resumption.kind === 'rest' ? resumption.state : 'ineligible';

@@ -5,7 +5,7 @@ import { dropStaleKeys } from '../../destination/ddl-keys.ts';
 import { isIntact, loadPlace } from '../../destination/load-place.ts';
 import { holdEpoch as holdEpochSql, recordChunk } from '../../destination/load-record.sql.ts';
 import { loadChunks, setObjectState } from '../../destination/state.ts';
-import type { Fence, ObjectRecord } from '../../destination/state-records.ts';
+import type { Fence, ObjectCounters, ObjectRecord } from '../../destination/state-records.ts';
 import type { LiveObject } from '../../engine/live-object.ts';
 import { type DestinationTable, writtenColumns } from '../../model/destination-table.ts';
 import { MillraceError } from '../../model/error.ts';
@@ -45,6 +45,7 @@ export interface LoadTask {
 }
 
 const WORKERS_PER_LOAD = 2;
+const NO_COUNTS: ObjectCounters = { rowsCopied: 0n, bytesCopied: 0n, inserted: 0n, updated: 0n, deleted: 0n, truncated: 0n };
 
 /** Loads the object's rows. Its state then is `catching_up` at the destination; the caller lets the stream take over. */
 export async function loadObject(context: LoadContext, task: LoadTask): Promise<CopyOutcome> {
@@ -92,6 +93,7 @@ function hooksOf({ fence, observer, generations }: LoadContext, live: LiveObject
         leaves: start.leaves,
         overlap: false,
       });
+      observer.countsBegin(source, NO_COUNTS);
     },
     recordPiece: ({ no, ...piece }) => recordChunk(fence, { source, copyGeneration: generation, chunkNo: no, ...piece }),
     holdEpoch: () => holdEpochSql(fence),

@@ -1,4 +1,5 @@
 // What a running pipeline tells those who watch it; the command line turns it into events, tests look at it directly.
+import type { ObjectCounters } from '../../destination/state-records.ts';
 import type { LiveObject } from '../../engine/live-object.ts';
 import type { ChangeCounts } from '../../model/batch/object-batch.ts';
 import type { MillraceError } from '../../model/error.ts';
@@ -28,6 +29,8 @@ export interface StreamProgress {
 export interface PipelineObserver {
   pipelineState(state: 'starting' | 'loading' | 'streaming' | 'retrying' | 'stopped', reason: MillraceError | null): void;
   objectState(object: QualifiedName, state: ObjectState, reason: MillraceError | null): void;
+  /** The counts that the state has of an object: later ones of changes come on top. Told when a session begins, and when a load does. */
+  countsBegin(object: QualifiedName, counters: ObjectCounters): void;
   copyProgress(object: QualifiedName, progress: CopyProgress): void;
   changesApplied(object: LiveObject): void;
   changesCounted(object: QualifiedName, counts: ChangeCounts): void;
@@ -39,6 +42,7 @@ export interface PipelineObserver {
 export const blindObserver: PipelineObserver = {
   pipelineState: () => {},
   objectState: () => {},
+  countsBegin: () => {},
   copyProgress: () => {},
   changesApplied: () => {},
   changesCounted: () => {},

@@ -14,7 +14,7 @@ import { MillraceError } from '../../model/error.ts';
 import { objectLabel } from '../../model/table.ts';
 import { formatLsn, type Lsn, maxLsn } from '../../pg/lsn.ts';
 import { SqlState } from '../../pg/sqlstate.ts';
-import { unixMs } from '../../pg/timestamp.ts';
+import { postgresMicros, unixMs } from '../../pg/timestamp.ts';
 import { type ChangeStream, openChangeStream } from '../../source/change-stream.ts';
 import { SpoolFile } from '../../source/spool-file.ts';
 import { currentWalLsn } from '../../source/system.ts';
@@ -226,7 +226,6 @@ class Session {
   async #report({ source, destination }: Pair, prepared: Prepared, loop: ApplyLoop): Promise<void> {
     const { observer, once } = this.#context;
     const target = await currentWalLsn(source);
-    loop.noteSourceEnd(target);
     let sawStreaming = false;
     let notedAt = 0;
     for (;;) {
@@ -240,8 +239,9 @@ class Session {
         loop.wantCheckpoint(true);
         if (loop.checkpoint >= target) return loop.stop();
       }
+      const askedAtMicros = postgresMicros(Date.now());
       const sourceLsn = await currentWalLsn(source);
-      loop.noteSourceEnd(sourceLsn);
+      loop.noteSourceEnd(sourceLsn, askedAtMicros);
       const pendingSince = loop.pendingSinceMicros;
       observer.streamProgress({
         sourceLsn,
