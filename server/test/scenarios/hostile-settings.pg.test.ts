@@ -110,16 +110,21 @@ test.each(['binary', 'text'])(
     await makeHostile(pg.source, source, reader);
     await makeHostile(pg.destination, destination, writer);
     const first = await watchOnce(ends, asRoles(ends));
-    expect(first.complaints).toEqual([]);
+    expect(first.complaints.filter(isUnexpected)).toEqual([]);
     if (pg.source.major >= 14) expect(first.format).toBe(format);
     await expectEqual(ends, table('public.t'), table('public.u'));
     await source.query(rows(100));
     await source.query(
       'UPDATE public.t SET id = id + 1000 WHERE id < 3; UPDATE public.u SET a = NULL WHERE id = 100; DELETE FROM public.u WHERE id = 1; DELETE FROM public.t WHERE id = 101',
     );
-    expect((await watchOnce(ends, asRoles(ends))).complaints).toEqual([]);
+    expect((await watchOnce(ends, asRoles(ends))).complaints.filter(isUnexpected)).toEqual([]);
     await expectEqual(ends, table('public.t'), table('public.u'));
     for (const side of [source, destination]) expect(await side.query('SELECT what FROM attack.trace')).toEqual([]);
     await source.dropSlots();
   },
 );
+
+/** The role may not read the attacker's own table, and is told so. */
+function isUnexpected(complaint: string): boolean {
+  return !complaint.startsWith('attack.trace: ');
+}
