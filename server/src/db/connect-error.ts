@@ -2,6 +2,7 @@
 import type { ConnectionSettings } from '../model/connection.ts';
 import { MillraceError } from '../model/error.ts';
 import type { ErrorName } from '../model/error-catalogue.ts';
+import { ProtocolError } from '../pg/protocol-error.ts';
 import { SqlState } from '../pg/sqlstate.ts';
 
 /** The error of a failed connection attempt, with host, port, user and database named and the password never. */
@@ -16,8 +17,20 @@ export function connectError(
   // Node's own errors have codes like SQLSTATEs too (EPIPE), but no severity.
   const sqlstate = typeof code === 'string' && typeof severity === 'string' ? code : undefined;
   const where = `${settings.host}:${settings.port}, database ${settings.database}, user ${settings.user}`;
-  const name = isSenderLimit(sqlstate, message, purpose.replication) ? 'no_free_sender' : nameOf(sqlstate, message);
+  const name = nameOfFailure(error, { sqlstate, message, replication: purpose.replication });
   return new MillraceError(name, { cause: `${side} (${where}): ${message}`, sqlstate, side }, error);
+}
+
+function nameOfFailure(
+  error: unknown,
+  {
+    sqlstate,
+    message,
+    replication,
+  }: { readonly sqlstate: string | undefined; readonly message: string; readonly replication: 'database' | undefined },
+): ErrorName {
+  if (error instanceof ProtocolError) return 'protocol_violation';
+  return isSenderLimit(sqlstate, message, replication) ? 'no_free_sender' : nameOf(sqlstate, message);
 }
 
 /** "number of requested standby connections exceeds max_wal_senders": the setting's name stands in every translation. */

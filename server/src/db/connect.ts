@@ -3,6 +3,7 @@ import { setMaxListeners } from 'node:events';
 import pg from 'pg';
 import type { ConnectionSettings, SslSettings } from '../model/connection.ts';
 import { connectError } from './connect-error.ts';
+import { cutAfter, guardMessages } from './guard-messages.ts';
 import { PgSession } from './session.ts';
 import { isAboutTransport, type Transport, transportsOf } from './transport.ts';
 
@@ -58,7 +59,9 @@ async function connectBy(transport: Transport, settings: ConnectionSettings, pur
   });
   // Without a listener, an error on an idle connection would end the process.
   client.on('error', () => {});
+  guardMessages(client);
   const release = cutBy(client, settings.cut);
+  const arrived = cutAfter(client, settings.connectTimeoutMs);
   try {
     await client.connect();
     await client.query(PIN_WHERE_KNOWN);
@@ -66,6 +69,8 @@ async function connectBy(transport: Transport, settings: ConnectionSettings, pur
     release();
     client.connection.stream.destroy();
     throw error;
+  } finally {
+    arrived();
   }
   client.connection.stream.once('close', release);
   return new PgSession(client, purpose.side);

@@ -2,6 +2,10 @@
 import type { Socket } from 'node:net';
 
 declare module 'pg' {
+  interface Connection {
+    /** Lets the driver read a stream: the socket, or TLS over it. */
+    attachListeners(stream: Socket): void;
+  }
   interface Client {
     readonly connection: { readonly stream: Socket };
   }

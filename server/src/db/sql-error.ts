@@ -1,6 +1,7 @@
 // Turns an error of the server or the driver into ours, by SQLSTATE; the one place that looks at driver errors of running sessions.
 import { MillraceError } from '../model/error.ts';
 import type { ErrorName } from '../model/error-catalogue.ts';
+import { ProtocolError } from '../pg/protocol-error.ts';
 import { SqlState, sqlStateClass } from '../pg/sqlstate.ts';
 
 /** The fields of a server's ErrorResponse that we use. Source: manual, "54.8. Error and Notice Message Fields". */
@@ -24,6 +25,7 @@ export interface ServerErrorFields {
  */
 export function sqlError(error: unknown, side: 'source' | 'destination'): MillraceError {
   if (error instanceof MillraceError) return error;
+  if (error instanceof ProtocolError) return new MillraceError('protocol_violation', { cause: `${side}: ${error.message}`, side }, error);
   const fields = error as Partial<ServerErrorFields>;
   const message = typeof fields.message === 'string' ? fields.message : String(error);
   if (isServerError(fields)) {

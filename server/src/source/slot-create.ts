@@ -159,19 +159,20 @@ function describeBlocker(row: Row): string {
 /** Says which prerequisite is missing, by SQLSTATE. */
 function creationError(error: unknown, name: string): unknown {
   if (!(error instanceof MillraceError)) return error;
-  const errorName = prerequisiteOf(error.facts.sqlstate);
+  const errorName = prerequisiteOf(error.facts.sqlstate, error.message);
   if (errorName === null) return error;
   return new MillraceError(errorName, { cause: `slot ${name}: ${error.message}`, sqlstate: error.facts.sqlstate, side: 'source' }, error);
 }
 
-function prerequisiteOf(sqlstate: string | undefined): ErrorName | null {
+function prerequisiteOf(sqlstate: string | undefined, message: string): ErrorName | null {
   switch (sqlstate) {
     case SqlState.duplicateObject:
       return 'slot_in_use';
     case SqlState.configurationLimitExceeded:
       return 'no_free_slot';
     case SqlState.objectNotInPrerequisiteState:
-      return 'wal_level_not_logical';
+      // "replication slots can only be used if max_replication_slots > 0": the setting's name stands in every translation.
+      return message.includes('max_replication_slots') ? 'no_free_slot' : 'wal_level_not_logical';
     case SqlState.insufficientPrivilege:
       return 'replication_role_missing';
     default:

@@ -51,7 +51,7 @@ export class MessageFramer {
     const length = chunk.length;
     let at = this.#split.lengthBytes === 0 ? 0 : this.#finishSplit(chunk, onMessage);
     while (length - at >= HEADER_BYTES) {
-      const end = at + TYPE_BYTES + this.#messageLength(chunk, at);
+      const end = at + messageBytes(chunk, at, this.#limits);
       if (end > length) break;
       onMessage(uint8At(chunk, at), chunk, at + HEADER_BYTES, end);
       at = end;
@@ -68,25 +68,13 @@ export class MessageFramer {
       split.append(chunk, 0, at, HEADER_BYTES);
       if (split.lengthBytes < HEADER_BYTES) return at;
     }
-    const messageBytes = TYPE_BYTES + this.#messageLength(split.bytes, 0);
-    const next = Math.min(at + messageBytes - split.lengthBytes, chunk.length);
-    split.append(chunk, at, next, messageBytes);
-    if (split.lengthBytes < messageBytes) return next;
-    onMessage(uint8At(split.bytes, 0), split.bytes, HEADER_BYTES, messageBytes);
+    const size = messageBytes(split.bytes, 0, this.#limits);
+    const next = Math.min(at + size - split.lengthBytes, chunk.length);
+    split.append(chunk, at, next, size);
+    if (split.lengthBytes < size) return next;
+    onMessage(uint8At(split.bytes, 0), split.bytes, HEADER_BYTES, size);
     split.clear();
     return next;
-  }
-
-  /** The length word of the message at `at`, whose header is complete. */
-  #messageLength(bytes: Buffer, at: number): number {
-    const kind = KIND_OF_TYPE[uint8At(bytes, at)];
-    const length = int32At(bytes, at + TYPE_BYTES);
-    if (kind === Kind.unknown) throw new ProtocolError('no backend message has this type', at);
-    if (length < LENGTH_BYTES) throw new ProtocolError('a message length is too small', at + TYPE_BYTES);
-    if (length > (kind === Kind.data ? this.#limits.maxDataBytes : this.#limits.maxControlBytes)) {
-      throw new ProtocolError(`a message of ${length} bytes is over the limit`, at + TYPE_BYTES);
-    }
-    return length;
   }
 
   #expectedBytes(chunk: Buffer, at: number, length: number): number {
@@ -94,9 +82,22 @@ export class MessageFramer {
   }
 }
 
+/** The size of the message at `at`, whose header is complete: type, length word and payload. Throws as `push` does. */
+export function messageBytes(bytes: Buffer, at: number, limits: FrameLimits): number {
+  const kind = KIND_OF_TYPE[uint8At(bytes, at)];
+  const length = int32At(bytes, at + TYPE_BYTES);
+  if (kind === Kind.unknown) throw new ProtocolError('no backend message has this type', at);
+  if (length < LENGTH_BYTES) throw new ProtocolError('a message length is too small', at + TYPE_BYTES);
+  if (length > (kind === Kind.data ? limits.maxDataBytes : limits.maxControlBytes)) {
+    throw new ProtocolError(`a message of ${length} bytes is over the limit`, at + TYPE_BYTES);
+  }
+  return TYPE_BYTES + length;
+}
+
 const TYPE_BYTES = 1;
 const LENGTH_BYTES = 4;
-const HEADER_BYTES = TYPE_BYTES + LENGTH_BYTES;
+/** What must have come of a message before its size is known. */
+export const HEADER_BYTES: number = TYPE_BYTES + LENGTH_BYTES;
 
 const Kind = { unknown: 0, control: 1, data: 2 } as const;
 
