@@ -89,7 +89,7 @@ export function planPublications(
   columns: PublicationColumns,
 ): PublicationPlan {
   const states = [existing.full, existing.insertOnly].filter((state) => state !== null);
-  const isManaged = (state: PublicationState | null): boolean => state === null || (state.owned && !state.allTables);
+  const isManaged = (state: PublicationState | null): boolean => state === null || isOurs(state);
   if (!isManaged(existing.full) || !isManaged(existing.insertOnly)) {
     if (coversAll(states, wanted))
       return { ...NOTHING, administered: states.map((state) => state.name), streamFrom: states.map((state) => state.name) };
@@ -109,6 +109,20 @@ export function planPublications(
     administered: [],
     streamFrom: [names.full, names.insertOnly],
   };
+}
+
+/**
+ * The publications that a stream of this pipeline is started with. Where an administrator made one, those that exist: a single one may
+ * cover everything, and then the other was never there.
+ */
+export function streamedPublications(names: PublicationNames, states: readonly PublicationState[]): readonly string[] {
+  const isAdministered = states.some((state) => !isOurs(state));
+  return isAdministered ? states.map((state) => state.name) : [names.full, names.insertOnly];
+}
+
+/** Whether our role made the publication, so that its tables are ours to choose. */
+function isOurs(state: PublicationState): boolean {
+  return state.owned && !state.allTables;
 }
 
 /** Whether this table's changes, of the kinds that it needs, reach us whole through one of these publications. */

@@ -13,6 +13,8 @@ import { planVerify, type VerifyPlan, type VerifyProgress } from '../../model/ve
 import type { QualifiedName } from '../../pg/ident.ts';
 import { type Lsn, LSN_ZERO, maxLsn } from '../../pg/lsn.ts';
 import { readTables } from '../../source/catalog.ts';
+import { readPublications } from '../../source/publication.ts';
+import { streamedPublications } from '../../source/publication-plan.ts';
 import type { ReplicationNames } from '../../source/slot-name.ts';
 import { readPendingChanges } from '../../source/verify-pending.ts';
 import { readSlotPosition, readSourceLsn, waitForOpenTransactions } from '../../source/verify-position.ts';
@@ -144,10 +146,13 @@ class PipelineVerification {
       checkpoint: () => this.#checkpoint(record.source),
       isRunning: async () => (await readSlotPosition(sourceAside, names.slot)).isActive,
       settled: () => waitForOpenTransactions(sourceAside, { timeoutMs: SETTLE_TIMEOUT_MS, signal: this.#signal }),
-      pending: (from, upTo) =>
+      pending: async (from, upTo) =>
         readPendingChanges(sourceAside, {
           slot: names.slot,
-          publications: [names.publications.full, names.publications.insertOnly],
+          publications: streamedPublications(
+            names.publications,
+            await readPublications(sourceAside, [names.publications.full, names.publications.insertOnly]),
+          ),
           oids: plan.sourceOids,
           key: plan.source.key,
           from,

@@ -13,6 +13,7 @@ import { type Lsn, minLsn } from '../../pg/lsn.ts';
 import { hasFeature } from '../../pg/version.ts';
 import { type ContinuityVerdict, judgeContinuity, type Lost, type StoredPosition } from '../../source/continuity.ts';
 import { ensurePublications, readPublications } from '../../source/publication.ts';
+import { streamedPublications } from '../../source/publication-plan.ts';
 import { dropSlot, inspectSlot } from '../../source/slot.ts';
 import { createSlot } from '../../source/slot-create.ts';
 import type { ReplicationNames } from '../../source/slot-name.ts';
@@ -135,14 +136,14 @@ interface SystemFacts {
 }
 
 async function judge(context: PrepareContext, replication: PgSession, { system, known, names }: SystemFacts): Promise<ContinuityVerdict> {
-  const wanted = [names.publications.full, names.publications.insertOnly];
-  const present = new Set((await readPublications(context.source, wanted)).map((publication) => publication.name));
+  const states = await readPublications(context.source, [names.publications.full, names.publications.insertOnly]);
+  const present = new Set(states.map((publication) => publication.name));
   return judgeContinuity({
     stored: storedPosition(known, names),
     source: { ...system, history: await readTimelineHistory(replication, system.timeline).catch(() => null) },
     slotName: names.slot,
     slot: await inspectSlot(context.source, names.slot),
-    missingPublications: wanted.filter((name) => !present.has(name)),
+    missingPublications: streamedPublications(names.publications, states).filter((name) => !present.has(name)),
   });
 }
 
