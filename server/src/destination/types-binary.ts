@@ -7,7 +7,8 @@ import type { DestinationTypes } from './types-existing.ts';
 /**
  * Whether every column can travel in binary form. False as soon as one type, at any depth,
  * - is kept as text at the destination (its binary form is an OID),
- * - lacks a send or receive function at either side, or can't receive all that it sends, or
+ * - lacks a send or receive function at either side, or can't receive all that it sends,
+ * - is an interval on its way to a server that takes an infinite one for a finite one, or
  * - stands inside an array or a composite with an OID that is not the same on every server: `array_send` and `record_send` write
  *   the element's or attribute's OID, and the receiver compares it. (Enums alone are sent as labels, ranges as their bounds.)
  */
@@ -15,7 +16,9 @@ export function binarySafe(
   columns: readonly { readonly typeOid: number }[],
   types: ReadonlyMap<number, SourceType>,
   destination: DestinationTypes,
+  sourceVersionNum: number,
 ): boolean {
+  const misread = misreadInBinary({ sourceVersionNum, destinationVersionNum: destination.versionNum });
   const verdicts = new Map<number, boolean>();
   const safe = (oid: number): boolean => {
     const known = verdicts.get(oid);
@@ -23,7 +26,7 @@ export function binarySafe(
     // Holds while the type is being looked at: a type that is made of itself is never safe.
     verdicts.set(oid, false);
     const type = types.get(oid);
-    const verdict = type !== undefined && ownFormSafe(type, destination) && partsSafe(type, safe);
+    const verdict = type !== undefined && !misread(type) && ownFormSafe(type, destination) && partsSafe(type, safe);
     verdicts.set(oid, verdict);
     return verdict;
   };
@@ -70,6 +73,17 @@ const FIRST_UNPINNED_OID = 10_000;
  * want one dimension where an empty array has none, `tsqueryrecv` wants an operand.
  */
 const EMPTY_NOT_RECEIVED: ReadonlySet<string> = new Set(['int2vector', 'oidvector', 'tsquery']);
+
+/**
+ * From 17 on an interval can be infinite. Its binary form is that of the largest finite one, and older servers read it so without a word;
+ * as text they refuse it.
+ */
+function misreadInBinary({ sourceVersionNum, destinationVersionNum }: ServerPair): (type: SourceType) => boolean {
+  const mayBeInfinite = sourceVersionNum >= INTERVAL_INFINITE_SINCE && destinationVersionNum < INTERVAL_INFINITE_SINCE;
+  return (type) => mayBeInfinite && type.schema === 'pg_catalog' && type.name === 'interval';
+}
+
+const INTERVAL_INFINITE_SINCE = 170_000;
 
 function ownFormSafe(type: SourceType, destination: DestinationTypes): boolean {
   if (type.kind === 'pseudo') return false;

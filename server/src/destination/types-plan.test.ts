@@ -84,12 +84,25 @@ describe('binary transfer', () => {
     [20_700, false],
     [99, false],
   ])('of the type with OID %i: %s', (typeOid, expected) => {
-    expect(binarySafe([{ typeOid: 23 }, { typeOid }], TYPES, DESTINATION)).toBe(expected);
+    expect(binarySafe([{ typeOid: 23 }, { typeOid }], TYPES, DESTINATION, 170_000)).toBe(expected);
   });
 
   test('needs send and receive functions at the destination too', () => {
     const extensions = new Map([[nameKey({ schema: 'citext', name: 'citext' }), { schema: 'x', name: 'citext', hasBinary: false }]]);
-    expect(binarySafe([{ typeOid: 20_000 }], TYPES, { ...DESTINATION, extensions })).toBe(false);
+    expect(binarySafe([{ typeOid: 20_000 }], TYPES, { ...DESTINATION, extensions }, 170_000)).toBe(false);
+  });
+
+  test.each([
+    [170_000, 160_000, false],
+    [180_000, 130_000, false],
+    [170_000, 180_000, true],
+    [160_000, 130_000, true],
+  ])('of intervals from %i to %i: %s', (sourceVersionNum, versionNum, expected) => {
+    const types = new Map(
+      [type(1186, 'interval'), type(1187, '_interval', { kind: 'array', elementOid: 1186 })].map((each) => [each.oid, each]),
+    );
+    for (const typeOid of [1186, 1187])
+      expect(binarySafe([{ typeOid }], types, { ...DESTINATION, versionNum }, sourceVersionNum)).toBe(expected);
   });
 });
 

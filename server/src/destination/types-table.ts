@@ -62,7 +62,7 @@ export function planTable(input: TablePlanInput): TablePlan {
     }
   }
   const sent = source.columns.filter((column) => column.generated === null);
-  const binary = binarySafe(sent, input.types, input.destination);
+  const binary = binarySafe(sent, input.types, input.destination, input.sourceVersionNum);
   const versions = { sourceVersionNum: input.sourceVersionNum, destinationVersionNum: input.destination.versionNum };
   const needBinary = columnsThatNeedBinary(sent, input.types, versions);
   problems.push(...widthProblems(columns), ...keyProblems(source.identity, columns, excluded));

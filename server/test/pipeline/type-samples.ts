@@ -121,7 +121,8 @@ const SAMPLES: ReadonlyMap<string, readonly Sample[]> = new Map<string, readonly
       '-178000000 years',
       '1 mon -1 day 00:00:00.000001',
       '-1 mon 1 day -00:00:00.000001',
-      '2562047788:00:54.775807',
+      // Older servers take more hours than they can print.
+      ...since(15, '2562047788:00:54.775807'),
       '40 days 25:00:00',
       ...since(17, 'infinity', '-infinity'),
     ],

@@ -14,6 +14,8 @@ const major = Math.min(pg.source.major, pg.destination.major);
 
 /** One of these makes the whole stream text. */
 const TEXT_ONLY = new Set([...TEXT_TYPES, 'int2vector', 'oidvector', 'tsquery']);
+/** Servers before 17 would take an infinite interval's bytes for a finite one. */
+if (pg.source.major >= 17 && pg.destination.major < 17) TEXT_ONLY.add('interval');
 
 /** Servers before 16 print `"char"` values above 127 otherwise: only their bytes can be compared, and in a text stream they are refused. */
 const charTextDiffers = pg.source.major >= 16 && pg.destination.major < 16;
