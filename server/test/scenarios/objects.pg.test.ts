@@ -61,21 +61,32 @@ describe('an object that is paused', () => {
     await pair.once();
     await pair.source.query('CREATE TABLE public.a (id int PRIMARY KEY, v text)');
     await pair.source.query("INSERT INTO public.a SELECT i, repeat('x', 500) FROM generate_series(1, 2000) AS i");
-    const pipeline = pair.start({ tuning: { chunkBytes: 100_000, workersPerLoad: 1 } });
-    await waitFor('the first chunk', async () => {
-      // No rows come into the table while it is locked: the load stands still in its middle.
+    // No chunk is written down as finished while this is locked, so the load stands still after its first one.
+    const lockChunks = async () => {
       const gate = await pair.destination.open();
       await gate.query('BEGIN');
-      await gate.query('LOCK TABLE public.a IN SHARE MODE');
-      const finished = (await gate.query("SELECT 1 FROM _millrace.chunk WHERE source_name = 'a'")).length;
-      if (finished > 0) {
-        expect(finished).toBeLessThan(10);
-        await ask(pair, 'pause', 'a');
-        await pair.untilState('paused', 'a');
-      }
-      await gate.query('COMMIT');
-      return finished > 0;
-    });
+      return { gate, locked: gate.query('LOCK TABLE _millrace.chunk IN SHARE ROW EXCLUSIVE MODE') };
+    };
+    const untilWaiting = (count: number) =>
+      waitFor(`${count} to wait for the lock`, async () => {
+        const waiting = await pair.destination.query(
+          "SELECT FROM pg_catalog.pg_locks WHERE relation = '_millrace.chunk'::pg_catalog.regclass AND NOT granted",
+        );
+        return waiting.length === count;
+      });
+    const first = await lockChunks();
+    await first.locked;
+    const pipeline = pair.start({ tuning: { chunkBytes: 100_000, workersPerLoad: 1 } });
+    await untilWaiting(1);
+    // Locks are granted in turn: one chunk is let through.
+    const second = await lockChunks();
+    await untilWaiting(2);
+    await first.gate.query('COMMIT');
+    await second.locked;
+    await ask(pair, 'pause', 'a');
+    await pair.untilState('paused', 'a');
+    expect(await second.gate.query("SELECT pg_catalog.count(*) FROM _millrace.chunk WHERE source_name = 'a'")).toEqual([['1']]);
+    await second.gate.query('COMMIT');
     await pair.source.query("UPDATE public.a SET v = 'changed' WHERE id % 10 = 0");
     await pair.source.query("INSERT INTO public.b VALUES (1, 'on')");
     await pair.untilEqual('b');

@@ -51,7 +51,7 @@ test('generated columns have the values that the source shows', async () => {
   const ends = await twoDatabases();
   const { source } = ends;
   await source.query(`CREATE TABLE public.t (
-    a int, twice int GENERATED ALWAYS AS (a * 2) STORED, id int PRIMARY KEY, shout text GENERATED ALWAYS AS (pg_catalog.upper(note) || '!') STORED, note text)`);
+    a int, twice int GENERATED ALWAYS AS (a * 2) STORED, id int PRIMARY KEY, shout text GENERATED ALWAYS AS (pg_catalog.reverse(note) || '!') STORED, note text)`);
   await source.query(
     `CREATE TABLE public.keyed (k int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a int, plus int GENERATED ALWAYS AS (a + 1) STORED NOT NULL)`,
   );
