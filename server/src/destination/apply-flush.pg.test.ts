@@ -30,7 +30,7 @@ afterEach(async () => {
 
 describe.each(FORMATS)('in $name format', (format) => {
   describe.each(SCENES)('$name', (scene) => {
-    test.each(['replace', 'upsert'] as const)('ends up as at the source, strategy %s', async (strategy) => {
+    test.each(['update', 'replace', 'upsert'] as const)('ends up as at the source, strategy %s', async (strategy) => {
       const target = { ...(await sceneTarget(scene, format.name)), strategy };
       await fc.assert(
         fc.asyncProperty(anyActions, anyActions, anyMoves, fc.nat(30), fc.boolean(), async (before, actions, moves, cut, stray) => {
@@ -206,11 +206,34 @@ describe('a table', () => {
     expect(await database.query('SELECT c0, c1598, c1599 FROM public.t')).toEqual([['t', 'text', 'a']]);
   });
 
+  test.each([
+    ['close together', 1],
+    ['scattered', 1_000],
+  ])('with many changed keys %s takes them, in whatever way is faster', async (_, step) => {
+    await database.query(`
+      CREATE TABLE public.t (id int8 PRIMARY KEY, v text);
+      INSERT INTO public.t SELECT n * ${step}, 'old' FROM pg_catalog.generate_series(1, 3000) AS n`);
+    const target = await rig.target('t', ['id', 'v'], ['id']);
+    expect(target.strategy).toBe('update');
+    const writer = new BatchWriter('text', ['id', 'v'], { kind: 'key', columns: [0] });
+    for (let n = 3_000; n > 0; n--) writer.update(null, String(n * step), `new ${n}`);
+    for (let n = 1; n <= 100; n++) writer.delete({ key: [String(n * step), null] });
+    writer.insert(String(-step), 'inserted').insert(String(step), 'again');
+    await rig.commit([{ target, batch: writer.batch }]);
+    expect(
+      await database.query(
+        "SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE v = 'new ' || id / $1::int8), pg_catalog.min(id), pg_catalog.string_agg(v, ',' ORDER BY id) FILTER (WHERE v NOT LIKE 'new%') FROM public.t",
+        [String(step)],
+      ),
+    ).toEqual([['2902', '2900', String(-step), 'inserted,again']]);
+  });
+
   test('whose values swap in another unique column is brought there by deleting first', async () => {
     await database.query(`
       CREATE TABLE public.t (id int4 PRIMARY KEY, u text UNIQUE, big text);
       INSERT INTO public.t SELECT n, 'u' || n, pg_catalog.repeat('b', 5000) || n FROM pg_catalog.generate_series(1, 4) AS n`);
     const target = await rig.target('t', ['id', 'u', 'big'], ['id']);
+    expect(target.strategy).toBe('replace');
     const batch = new BatchWriter('text', ['id', 'u', 'big'], { kind: 'key', columns: [0] })
       .update(null, '1', 'u2', undefined)
       .update(null, '2', 'u1', undefined)
@@ -246,7 +269,7 @@ describe('plans', () => {
     ]) {
       const plan = (await session.query(`EXPLAIN ${statement}`)).flat().join('\n');
       expect(plan).toMatch(/Nested Loop[^]*Seq Scan on millrace_[^]*Index Scan using t_pkey/);
-      expect(plan).not.toMatch(/Seq Scan on t |Hash|Materialize|Sort/);
+      expect(plan).not.toMatch(/Seq Scan on t |Hash|Materialize/);
     }
   });
 

@@ -1,6 +1,6 @@
 // One attempt to bring batches into their tables: statement after statement is sent, and the answers are looked at in the end.
 import type { WireResult, WireSession } from '../db/wire-session.ts';
-import type { KeyedEffect, PartialGroup, ReplaceMode } from '../model/batch/keyed-phase.ts';
+import type { KeyedEffect, KeyedPhase, PartialGroup, ReplaceMode } from '../model/batch/keyed-phase.ts';
 import type { MoveEffect } from '../model/batch/move-phase.ts';
 import type { MultisetEffect } from '../model/batch/multiset-phase.ts';
 import type { ObjectBatch, Phase } from '../model/batch/object-batch.ts';
@@ -26,6 +26,9 @@ export interface ObjectWork {
  *   before anything is inserted.
  */
 export type Care = 'trusting' | 'careful';
+
+/** From this size on values are stored out of line: staging such rows would compress and write them twice. Source: manual, "66.2. TOAST". */
+const STAGED_ROW_BYTES = 2_000;
 
 /** Sends the statements of a flush over one session. */
 export class Flush {
@@ -67,15 +70,17 @@ export class Flush {
       case 'multiset':
         return this.#multiset(target, phase.effect(), format);
       case 'keyed':
-        return this.#keyed(target, phase.effect(this.#mode(target)), format, batch.overlap);
+        return this.#keyed(target, phase.effect(this.#mode(target, phase)), format, batch.overlap);
       case 'moves':
         return this.#moves(target, phase.effect(), format);
     }
   }
 
-  #mode(target: ApplyTarget): ReplaceMode {
+  #mode(target: ApplyTarget, phase: KeyedPhase): ReplaceMode {
     if (target.strategy === 'upsert') return 'upsert';
-    return this.#care === 'careful' ? 'replace_all' : 'replace';
+    if (this.#care === 'careful') return 'replace_all';
+    const mayUpdate = target.strategy === 'update' && !target.rowsMayBeMissing;
+    return mayUpdate && phase.rowBytes < STAGED_ROW_BYTES && !phase.keysAreDense ? 'update' : 'replace';
   }
 
   async #keyed(target: ApplyTarget, effect: KeyedEffect, format: TransferFormat, overlap: boolean): Promise<void> {
@@ -86,15 +91,17 @@ export class Flush {
       this.#clear(name, effect.deletes.segments.rows);
     }
     const mayLackRows = overlap || target.rowsMayBeMissing;
-    if (this.#care === 'careful' && target.strategy === 'replace' && !mayLackRows)
+    if (this.#care === 'careful' && target.strategy !== 'upsert' && !mayLackRows)
       await this.#replaceInPart(target, effect.partials, format);
     else for (const group of effect.partials) await this.#updateInPart(target, group, format, overlap);
+    if (effect.changes.segments.rows > 0)
+      await this.#updateInPart(target, { columns: allColumns(target), rows: effect.changes }, format, overlap);
     await this.#insert(target, effect.rows, format);
   }
 
   async #insert(target: ApplyTarget, rows: CopyRows, format: TransferFormat): Promise<void> {
     if (rows.segments.rows === 0) return;
-    if (target.strategy === 'replace') return this.#copy(sql.copyIntoTarget(target, format), rows, format);
+    if (target.strategy !== 'upsert') return this.#copy(sql.copyIntoTarget(target, format), rows, format);
     const name = await this.#stageRows(target, allColumns(target), rows, format);
     this.run(sql.upsertStagedRows(target));
     this.#clear(name, rows.segments.rows);

@@ -79,7 +79,7 @@ describe('a destination that differs from what the stream knows', () => {
     ]);
   });
 
-  test.each(['replace', 'upsert'] as const)('and lacks a row that changes in part is named, strategy %s', async (strategy) => {
+  test.each(['update', 'replace', 'upsert'] as const)('and lacks a row that changes in part is named, strategy %s', async (strategy) => {
     const target = { ...(await rig.target('t', ['id', 'v'], ['id'])), strategy };
     const writers = [
       new BatchWriter('text', ['id', 'v'], identity).update(null, '7', undefined).update(null, '1', undefined),

@@ -1,20 +1,24 @@
 // What the apply path must know of one destination table: its columns in stream order, how keys compare, and what stands on it.
-import type { PgSession } from '../db/session.ts';
+import type { PgSession, Row } from '../db/session.ts';
 import { MillraceError } from '../model/error.ts';
 import { objectLabel } from '../model/table.ts';
 import { type QualifiedName, quoteIdent } from '../pg/ident.ts';
 
 /**
- * - `replace`: nothing at the destination watches single rows, so a changed row may be deleted and inserted anew (the fastest way).
- * - `upsert`: triggers, foreign keys or rules watch: rows are inserted or updated in place.
+ * - `update`: nothing at the destination watches single rows, and the key is all that is unique: new rows are copied in, changed ones
+ *   updated where they stand.
+ * - `replace`: other columns are unique too, so rows may swap values of them: changed rows are deleted and copied in anew.
+ * - `upsert`: triggers, foreign keys or rules watch: rows are inserted or updated in place, whichever they need.
  */
-export type ApplyStrategy = 'replace' | 'upsert';
+export type ApplyStrategy = 'update' | 'replace' | 'upsert';
 
 export interface KeyPart {
   /** Index of the column in `columns`. */
   readonly column: number;
   /** The index's own equality operator, qualified: the search path is empty, and `citext` has an operator of its own. */
   readonly equals: string;
+  /** Its operator "less than", where rows are cheap to sort by it: for the leading columns of the index whose values have a fixed size. */
+  readonly sortsBy: { readonly position: number; readonly lessThan: string } | null;
   /** Type, modifier and collation of the column: keys of the same types share a staging table. */
   readonly typeKey: string;
 }
@@ -51,8 +55,7 @@ export async function readApplyTarget(session: PgSession, request: TargetRequest
   if (!facts) throw gone(request, 'the destination table is gone');
   const key = await readKey(session, request);
   const textColumns = key.length === 0 ? await readTextColumns(session, request) : new Set<number>();
-  const strategy = facts[0] === 't' ? 'upsert' : 'replace';
-  return { ...request, key, textColumns, strategy, rowsMayBeMissing: request.withoutHistory ?? false };
+  return { ...request, key, textColumns, strategy: strategyFor(facts), rowsMayBeMissing: request.withoutHistory ?? false };
 }
 
 /** All columns as an SQL list. */
@@ -60,13 +63,24 @@ export function columnList(target: ApplyTarget): string {
   return target.columns.map((name) => quoteIdent(name)).join(', ');
 }
 
+function strategyFor([isWatched, otherUniqueIndexes]: Row): ApplyStrategy {
+  if (isWatched === 't') return 'upsert';
+  return Number(otherUniqueIndexes) > 1 ? 'replace' : 'update';
+}
+
 async function readKey(session: PgSession, request: TargetRequest): Promise<readonly KeyPart[]> {
   if (request.keyColumns.length === 0) return [];
   const rows = await session.query(KEY_OPERATORS, [request.table.schema, request.table.name, request.keyColumns]);
+  const sortable = rows.findIndex(([, , , , , isFixedSize]) => isFixedSize === 'f');
   const parts = new Map(
-    rows.map(([column, schema, operator, typeKey]) => [
+    rows.map(([column, schema, operator, typeKey, lessThan], position) => [
       column,
-      { equals: `OPERATOR(${quoteIdent(schema ?? '')}.${operator})`, typeKey: typeKey ?? '' },
+      {
+        equals: `OPERATOR(${quoteIdent(schema ?? '')}.${operator})`,
+        sortsBy:
+          sortable === -1 || position < sortable ? { position, lessThan: `OPERATOR(${quoteIdent(schema ?? '')}.${lessThan})` } : null,
+        typeKey: typeKey ?? '',
+      },
     ]),
   );
   const missing = request.keyColumns.filter((column) => !parts.has(column));
@@ -86,11 +100,12 @@ function gone(request: TargetRequest, what: string): MillraceError {
   return new MillraceError('object_schema_changed', { cause: `${what}: ${objectLabel(request.table)}`, side: 'destination' });
 }
 
-/** Whether something watches the table's single rows. */
+/** Whether something watches the table's single rows, and how many indexes allow a value once only. */
 const TABLE_FACTS = `
   SELECT c.relhasrules
       OR EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = c.oid)
-      OR EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.confrelid = c.oid)
+      OR EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.confrelid = c.oid),
+    (SELECT pg_catalog.count(*) FROM pg_catalog.pg_index AS i WHERE i.indrelid = c.oid AND (i.indisunique OR i.indisexclusion))
   FROM pg_catalog.pg_class AS c
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
   WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind = 'r'`;
@@ -104,9 +119,9 @@ const TEXT_COLUMNS = `
   WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped
     AND t.oid IN ('pg_catalog.text'::pg_catalog.regtype, 'pg_catalog.varchar'::pg_catalog.regtype)`;
 
-/** Equality operators (strategy 3 of btree) of the unique index over exactly the key's columns. */
+/** Operators "equal" and "less" (strategies 3 and 1 of btree) of the unique index over exactly the key's columns, in its order. */
 const KEY_OPERATORS = `
-  SELECT a.attname, opn.nspname, o.oprname, pg_catalog.concat_ws(':', a.atttypid, a.atttypmod, a.attcollation)
+  SELECT a.attname, opn.nspname, o.oprname, pg_catalog.concat_ws(':', a.atttypid, a.atttypmod, a.attcollation), less.oprname, a.attlen > 0
   FROM (
     SELECT i.indexrelid, i.indrelid, i.indkey, i.indclass
     FROM pg_catalog.pg_index AS i
@@ -122,10 +137,14 @@ const KEY_OPERATORS = `
   ) AS i
   CROSS JOIN LATERAL ROWS FROM (
     pg_catalog.unnest(i.indkey::pg_catalog.int2[]), pg_catalog.unnest(i.indclass::pg_catalog.oid[])
-  ) AS part (attnum, opclass)
+  ) WITH ORDINALITY AS part (attnum, opclass, position)
   JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = part.attnum
   JOIN pg_catalog.pg_opclass AS oc ON oc.oid = part.opclass
   JOIN pg_catalog.pg_amop AS ao
     ON ao.amopfamily = oc.opcfamily AND ao.amopstrategy = 3 AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype
   JOIN pg_catalog.pg_operator AS o ON o.oid = ao.amopopr
-  JOIN pg_catalog.pg_namespace AS opn ON opn.oid = o.oprnamespace`;
+  JOIN pg_catalog.pg_namespace AS opn ON opn.oid = o.oprnamespace
+  JOIN pg_catalog.pg_amop AS al
+    ON al.amopfamily = oc.opcfamily AND al.amopstrategy = 1 AND al.amoplefttype = oc.opcintype AND al.amoprighttype = oc.opcintype
+  JOIN pg_catalog.pg_operator AS less ON less.oid = al.amopopr AND less.oprnamespace = o.oprnamespace
+  ORDER BY part.position`;

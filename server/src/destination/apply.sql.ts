@@ -29,7 +29,8 @@ export function copyIntoTarget(target: ApplyTarget, format: string): string {
 
 /** Deletes the rows whose key is staged. */
 export function deleteStagedKeys(target: ApplyTarget): string {
-  return `DELETE FROM ONLY ${quoteName(target.table)} AS t USING ${keyStage(target)} AS s WHERE ${matchOldKey(target)}`;
+  const keys = target.key.map((_, i) => `o${i}`);
+  return `DELETE FROM ONLY ${quoteName(target.table)} AS t USING ${inKeyOrder(target, keyStage(target), keys, keys)} WHERE ${matchOldKey(target)}`;
 }
 
 /** Updates the present columns of the rows whose key the staged row has. */
@@ -38,8 +39,10 @@ export function updateStagedColumns(target: ApplyTarget, columns: readonly numbe
   const changed = columns.filter((column) => !keyColumns.has(column));
   // A row of which only the key arrived has nothing to update, but it must be there: counting it finds a missing row.
   const assignments = changed.length > 0 ? changed : [target.key[0]?.column ?? 0];
+  const names = columns.map((column) => `c${column}`);
+  const keys = target.key.map((part) => `c${part.column}`);
   return `UPDATE ONLY ${quoteName(target.table)} AS t SET ${assignmentList(target, assignments)}
-    FROM ${rowStage(target)} AS s WHERE ${matchNewKey(target)}`;
+    FROM ${inKeyOrder(target, rowStage(target), names, keys)} WHERE ${matchNewKey(target)}`;
 }
 
 /** Moves rows to their new key where they stand, so that the columns which did not arrive keep their values. */
@@ -133,6 +136,19 @@ const MAX_ARGUMENTS = 100;
 function insertStaged(target: ApplyTarget, stage: string): string {
   return `INSERT INTO ${quoteName(target.table)} (${columnList(target)}) OVERRIDING SYSTEM VALUE
     SELECT ${target.columns.map((_, column) => `s.c${column}`).join(', ')} FROM ${stage} AS s`;
+}
+
+/**
+ * Staged rows, ordered by the leading columns of the key's index where that is cheap: neighbours in the table are found together, which
+ * takes half the time of a random order where the table does not fit the server's memory. `keys` name the staged columns of `target.key`.
+ */
+function inKeyOrder(target: ApplyTarget, stage: string, columns: readonly string[], keys: readonly string[]): string {
+  const order = target.key
+    .flatMap(({ sortsBy }, i) => (sortsBy === null ? [] : [{ position: sortsBy.position, by: `${keys[i]} USING ${sortsBy.lessThan}` }]))
+    .toSorted((left, right) => left.position - right.position);
+  if (order.length === 0) return `${stage} AS s`;
+  // OFFSET keeps the planner from taking the subquery apart, and losing its order.
+  return `(SELECT ${columns.join(', ')} FROM ${stage} ORDER BY ${order.map(({ by }) => by).join(', ')} OFFSET 0) AS s`;
 }
 
 function stageBy(target: ApplyTarget, by: StagedBy): string {

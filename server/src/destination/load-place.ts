@@ -150,6 +150,6 @@ async function requireRows(session: PgSession, side: QualifiedName, expected: nu
  */
 async function watchedKey(session: PgSession, target: LoadTable, key: readonly string[]): Promise<readonly KeyColumn[] | null> {
   const facts = await readApplyTarget(session, { id: 'load', table: target.table, columns: target.columns, keyColumns: key });
-  if (facts.strategy === 'replace') return null;
+  if (facts.strategy !== 'upsert') return null;
   return facts.key.map(({ column, equals }) => ({ name: target.columns[column] ?? '', equals }));
 }

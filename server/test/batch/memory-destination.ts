@@ -112,6 +112,10 @@ function applyKeyed(table: Table, effect: KeyedEffect, mode: ReplaceMode, { shap
       else if (!overlap) throw new DestinationConflict(`the row ${key} to update is missing`);
     }
   }
+  for (const row of read(effect.changes, shape.format.name)) {
+    if (mode !== 'update' || !table.remove(table.keyOf(row))) throw new DestinationConflict('a row to change is missing');
+    table.insert(row);
+  }
   for (const row of read(effect.rows, shape.format.name)) {
     if (mode === 'upsert') table.remove(table.keyOf(row));
     table.insert(row);

@@ -1,6 +1,7 @@
 // Changes of a table with a key, compacted: the last image of each key wins, and only what the destination needs is kept.
 import { GrowBuffer } from './grow-buffer.ts';
 import { KeyIndex } from './key-index.ts';
+import { keysAreDense } from './key-spread.ts';
 import { appendNewKey, appendNewRow, type OldRow } from './old-row.ts';
 import type { RowFormat, RowSlice, TupleSlice } from './row-format.ts';
 import { type CopyRows, Segments } from './segments.ts';
@@ -22,19 +23,22 @@ export interface PartialGroup {
   readonly rows: CopyRows;
 }
 
-/** What a phase comes down to; every key is in at most one of `rows` and `partials`. */
+/** What a phase comes down to; every key is in at most one of `changes`, `rows` and `partials`. */
 export interface KeyedEffect {
   readonly deletes: CopyRows;
+  /** Whole rows that take the place of rows which are there; mode `update` only. */
+  readonly changes: CopyRows;
   readonly rows: CopyRows;
   readonly partials: readonly PartialGroup[];
 }
 
 /**
+ * - `update`: rows that are there are changed, others inserted; only keys without a row are deleted. In an overlap the same as `replace`.
  * - `replace`: keys that the destination may hold are deleted, then rows are inserted.
  * - `replace_all`: the same, but every key is deleted first, whatever the stream said.
  * - `upsert`: only keys without a row are deleted; rows are inserted or updated.
  */
-export type ReplaceMode = 'replace' | 'replace_all' | 'upsert';
+export type ReplaceMode = 'update' | 'replace' | 'replace_all' | 'upsert';
 
 /** `moved`: the row changes its key and has unknown columns that only the destination knows. */
 export type UpdateOutcome = 'done' | 'moved' | 'unmatched';
@@ -62,6 +66,16 @@ export class KeyedPhase {
 
   get sizeBytes(): number {
     return this.#rows.length + this.#index.keys.length + this.#index.count * ENTRY_BYTES;
+  }
+
+  /** Bytes of a row on average, about. */
+  get rowBytes(): number {
+    return this.#index.count === 0 ? 0 : this.#rows.length / this.#index.count;
+  }
+
+  /** Whether the keys are many and close together; a guess, for the choice between equal ways. */
+  get keysAreDense(): boolean {
+    return keysAreDense(this.#index, this.#format.name);
   }
 
   get isEmpty(): boolean {
@@ -122,6 +136,7 @@ export class KeyedPhase {
   /** What has to be done, in the way that the destination table allows. */
   effect(mode: ReplaceMode): KeyedEffect {
     const deletes = new Segments();
+    const changes = new Segments();
     const rows = new Segments();
     const partials = new Map<string, number[]>();
     for (let entry = 0; entry < this.#index.count; entry++) {
@@ -135,10 +150,15 @@ export class KeyedPhase {
         continue;
       }
       if (this.#isDeleted(entry, mode)) deletes.add(this.#index.startOf(entry), this.#index.endOf(entry));
-      if (image === ROW) rows.add(this.#starts[entry] as number, this.#ends[entry] as number);
+      if (image === ROW)
+        (mode === 'update' && !this.#overlap && this.#isThere(entry) ? changes : rows).add(
+          this.#starts[entry] as number,
+          this.#ends[entry] as number,
+        );
     }
     return {
       deletes: { bytes: this.#index.keys.bytes, segments: deletes },
+      changes: { bytes: this.#rows.bytes, segments: changes },
       rows: { bytes: this.#rows.bytes, segments: rows },
       partials: [...partials].map(([unknown, entries]) => this.#partialGroup(unknown, entries)),
     };
@@ -147,8 +167,12 @@ export class KeyedPhase {
   /** Whether the destination's row of this key has to go, for one that has no partial image. */
   #isDeleted(entry: number, mode: ReplaceMode): boolean {
     if (mode === 'replace_all') return true;
-    const mustDelete = ((this.#flags[entry] as number) & MUST_DELETE) !== 0;
-    return mustDelete && (mode === 'replace' || this.#imageOf(entry) === ABSENT);
+    return this.#isThere(entry) && (mode === 'replace' || (mode === 'update' && this.#overlap) || this.#imageOf(entry) === ABSENT);
+  }
+
+  /** As far as the stream tells. */
+  #isThere(entry: number): boolean {
+    return ((this.#flags[entry] as number) & MUST_DELETE) !== 0;
   }
 
   #partialGroup(unknownList: string, entries: readonly number[]): PartialGroup {
