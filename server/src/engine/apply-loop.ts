@@ -451,7 +451,8 @@ export class ApplyLoop implements AssemblerHost {
 
   #batchIsFull(): void {
     if (this.#ready === null) this.#close();
-    else if (!this.#paused) {
+    // One batch waits while another is applied, and no third is begun: what waits here is work that ends after the stream does.
+    if (this.#laneBusy && !this.#paused) {
       this.#paused = true;
       this.#options.feed.pause();
     }

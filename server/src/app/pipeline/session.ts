@@ -39,7 +39,7 @@ export interface SessionContext extends PipelineRun {
   readonly tenure: Tenure;
 }
 
-const BATCH_BYTES = 12 * 1024 * 1024;
+const BATCH_BYTES = 8 * 1024 * 1024;
 const SPOOL_LIMIT_BYTES = 16 * 1024 ** 3;
 const REPORT_INTERVAL_MS = 500;
 const CONTROL_LOCK_TIMEOUT_MS = 30_000;
