@@ -19,6 +19,7 @@ export async function bundleServer(entry, outfile) {
       format: 'esm',
       target: 'node20',
       sourcemap: 'inline',
+      sourcesContent: false,
       logLevel: 'error',
       plugins: [
         {
