@@ -78,6 +78,8 @@ export interface ObjectRecord {
   readonly overlap: boolean;
   /** The physical tables that the object's rows were in when its load began; null before the first. */
   readonly leaves: readonly SourceLeaf[] | null;
+  /** How the table was published when its load began, see `membershipOf()`; null: not known. */
+  readonly published: string | null;
   /** Grows with every historical load; chunks of earlier ones count for nothing. */
   readonly copyGeneration: number;
   readonly counters: ObjectCounters;
@@ -179,6 +181,7 @@ export const OBJECT_COLUMNS = [
   'truncated',
   'overlap',
   'leaves',
+  'published',
 ] as const;
 
 export function objectOf(row: Row): ObjectRecord {
@@ -201,6 +204,7 @@ export function objectOf(row: Row): ObjectRecord {
     appliedLsn: optional(row, 15, parseLsn),
     overlap: text(row, 23) === 't',
     leaves: optional(row, 24, (json) => JSON.parse(json) as readonly SourceLeaf[]),
+    published: row[25] ?? null,
     copyGeneration: Number(text(row, 16)),
     counters: {
       rowsCopied: BigInt(text(row, 17)),

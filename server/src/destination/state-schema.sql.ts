@@ -56,6 +56,7 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
        applied_lsn pg_catalog.pg_lsn,
        overlap pg_catalog.bool NOT NULL DEFAULT false,
        leaves pg_catalog.jsonb,
+       published pg_catalog.text,
        copy_generation pg_catalog.int4 NOT NULL DEFAULT 0,
        rows_copied pg_catalog.int8 NOT NULL DEFAULT 0,
        bytes_copied pg_catalog.int8 NOT NULL DEFAULT 0,

@@ -86,6 +86,7 @@ export const OBJECT_PATCH_TYPES = {
   applied_lsn: 'pg_catalog.pg_lsn',
   overlap: 'pg_catalog.bool',
   leaves: 'pg_catalog.jsonb',
+  published: 'pg_catalog.text',
   copy_generation: 'pg_catalog.int4',
 } as const;
 

@@ -102,6 +102,7 @@ export interface ObjectPatch {
   readonly appliedLsn?: Lsn | null;
   readonly overlap?: boolean;
   readonly leaves?: readonly SourceLeaf[] | null;
+  readonly published?: string | null;
   readonly copyGeneration?: number;
   /** Sets all counters to 0: a new historical load begins. */
   readonly resetCounters?: true;
@@ -227,6 +228,7 @@ function patchValues(patch: ObjectPatch): readonly (readonly [PatchColumn, Patch
   if (patch.appliedLsn !== undefined) entries.push(['applied_lsn', lsn(patch.appliedLsn)]);
   if (patch.overlap !== undefined) entries.push(['overlap', patch.overlap]);
   if (patch.leaves !== undefined) entries.push(['leaves', json(patch.leaves)]);
+  if (patch.published !== undefined) entries.push(['published', patch.published]);
   if (patch.copyGeneration !== undefined) entries.push(['copy_generation', patch.copyGeneration]);
   return entries;
 }

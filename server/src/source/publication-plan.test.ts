@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { SourceTable } from '../model/table.ts';
-import { isCovered, type PublicationMember, type PublicationState, planPublications } from './publication-plan.ts';
+import { isCovered, membershipOf, type PublicationMember, type PublicationState, planPublications } from './publication-plan.ts';
 
 const NAMES = { full: 'full', insertOnly: 'ins' };
 const COLUMNS = { filters: true, generated: true };
@@ -95,7 +95,10 @@ describe('planning the two publications', () => {
   });
 
   test('mends options that somebody changed, and then trusts no member', () => {
-    const existing = { full: state('full', [member(a)], { viaRoot: false, schemas: ['x"'] }), insertOnly: state('ins', []) };
+    const existing = {
+      full: state('full', [member(a)], { viaRoot: false, schemas: [{ schema: 'x"', membershipOid: 1 }] }),
+      insertOnly: state('ins', []),
+    };
     const plan = planPublications(NAMES, existing, { full: [a], insertOnly: [] }, COLUMNS);
     expect(plan.statements).toEqual([
       'ALTER PUBLICATION "full" DROP TABLES IN SCHEMA "x"""',
@@ -123,11 +126,34 @@ describe('whether a publication covers a table', () => {
     ['a filtered member', state('full', [member(a, true)]), a, 'full', false],
     ['inserts only, where updates are needed', state('ins', [member(a)]), a, 'full', false],
     ['inserts only, where they are enough', state('ins', [member(a)]), a, 'insertOnly', true],
-    ['a whole schema', state('full', [], { schemas: ['public'] }), a, 'full', true],
+    ['a whole schema', state('full', [], { schemas: [{ schema: 'public', membershipOid: 1 }] }), a, 'full', true],
     ['all tables', state('full', [], { allTables: true }), a, 'full', true],
     ['partitions under their own names', state('full', [], { allTables: true, viaRoot: false }), table(9, 'p', 'p'), 'full', false],
     ['a plain table without the root option', state('full', [member(a)], { viaRoot: false }), a, 'full', true],
   ] as const)('%s', (_name, publication, of, needs, expected) => {
     expect(isCovered([publication], of, needs)).toBe(expected);
+  });
+});
+
+describe('how a table is published', () => {
+  const keyed: SourceTable = { ...a, identity: { kind: 'key', columns: ['id'] } };
+
+  test('is another text when it was taken out and put back, or its publication was made anew', () => {
+    const before = membershipOf([state('full', [member(keyed)])], keyed);
+    expect(before).toBe('1/1001');
+    expect(membershipOf([state('full', [{ ...member(keyed), membershipOid: 2000 }])], keyed)).not.toBe(before);
+    expect(membershipOf([state('full', [member(keyed)], { oid: 2 })], keyed)).not.toBe(before);
+    expect(membershipOf([state('full', [member(keyed), member(b)])], keyed)).toBe(before);
+  });
+
+  test('is the same for whole schemas and all tables', () => {
+    expect(membershipOf([state('full', [], { schemas: [{ schema: 'public', membershipOid: 7 }] })], keyed)).toBe('1/7');
+    expect(membershipOf([state('full', [], { allTables: true, oid: 5 })], keyed)).toBe('5');
+  });
+
+  test('is nothing while changes that it needs do not come through', () => {
+    expect(membershipOf([state('full', [])], keyed)).toBeNull();
+    expect(membershipOf([state('ins', [member(keyed)])], keyed)).toBeNull();
+    expect(membershipOf([state('ins', [member(a)])], a)).toBe('1/1001');
   });
 });

@@ -23,7 +23,13 @@ export interface PublicationState {
   readonly publishesGenerated: boolean;
   readonly members: readonly PublicationMember[];
   /** Schemas that are published whole. */
-  readonly schemas: readonly string[];
+  readonly schemas: readonly PublishedSchema[];
+}
+
+export interface PublishedSchema {
+  readonly schema: string;
+  /** See `PublicationMember`. */
+  readonly membershipOid: number;
 }
 
 export interface PublicationActions {
@@ -127,14 +133,30 @@ function isOurs(state: PublicationState): boolean {
 
 /** Whether this table's changes, of the kinds that it needs, reach us whole through one of these publications. */
 export function isCovered(states: readonly PublicationState[], table: SourceTable, needs: 'full' | 'insertOnly'): boolean {
-  return states.some((state) => {
-    const { insert, update, delete: deletes, truncate } = state.actions;
-    const actions = insert && truncate && (needs === 'insertOnly' || (update && deletes));
-    const whole = state.viaRoot || table.relkind === 'r';
-    const member = state.members.find((candidate) => candidate.oid === table.oid);
-    const holds = state.allTables || state.schemas.includes(table.schema) || (member !== undefined && !member.filtered);
-    return actions && whole && holds;
-  });
+  return states.some((state) => membershipIn(state, table, needs) !== null);
+}
+
+/**
+ * How the table is published at this moment, as a short text; null when the changes that it needs do not all reach us. Another text than
+ * before means that it was taken out of its publication in between, or that the publication itself was made anew: what changed meanwhile
+ * is not in the stream, and nothing in the stream says so.
+ */
+export function membershipOf(states: readonly PublicationState[], table: SourceTable): string | null {
+  const needs = table.identity.kind === 'none' ? 'insertOnly' : 'full';
+  const memberships = states.flatMap((state) => membershipIn(state, table, needs) ?? []);
+  return memberships.length === 0 ? null : memberships.toSorted().join(' ');
+}
+
+function membershipIn(state: PublicationState, table: SourceTable, needs: 'full' | 'insertOnly'): string | null {
+  const { insert, update, delete: deletes, truncate } = state.actions;
+  const hasActions = insert && truncate && (needs === 'insertOnly' || (update && deletes));
+  const isWhole = state.viaRoot || table.relkind === 'r';
+  if (!hasActions || !isWhole) return null;
+  if (state.allTables) return `${state.oid}`;
+  const schema = state.schemas.find((candidate) => candidate.schema === table.schema);
+  if (schema !== undefined) return `${state.oid}/${schema.membershipOid}`;
+  const member = state.members.find((candidate) => candidate.oid === table.oid);
+  return member === undefined || member.filtered ? null : `${state.oid}/${member.membershipOid}`;
 }
 
 /**
@@ -205,7 +227,14 @@ function planOne(
   const dropped = state.members.filter((member) => !wantedOids.has(member.oid) || member.filtered);
   const missing = wanted.filter((table) => !whole.has(table.oid));
   const statements = [
-    ...(state.schemas.length === 0 ? [] : [dropSchemasSql(name, state.schemas)]),
+    ...(state.schemas.length === 0
+      ? []
+      : [
+          dropSchemasSql(
+            name,
+            state.schemas.map((each) => each.schema),
+          ),
+        ]),
     ...(dropped.length === 0 ? [] : [dropTablesSql(name, dropped)]),
     ...(asWanted ? [] : [setOptionsSql(name, kind.publish, columns)]),
     ...(missing.length === 0 ? [] : [addTablesSql(name, missing)]),

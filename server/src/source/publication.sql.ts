@@ -34,7 +34,7 @@ ORDER BY n.nspname, c.relname`;
 
 /** $1 oid[]: publications. One row per schema that is published whole; 15 and later. */
 export const PUBLICATION_SCHEMAS_SQL = `
-SELECT s.pnpubid, n.nspname
+SELECT s.pnpubid, n.nspname, s.oid
 FROM pg_catalog.pg_publication_namespace AS s
 JOIN pg_catalog.pg_namespace AS n ON n.oid = s.pnnspid
 WHERE s.pnpubid = ANY ($1::pg_catalog.oid[])`;

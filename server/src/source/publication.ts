@@ -129,7 +129,7 @@ async function readStates(session: PgSession, names: readonly string[], columns:
       name: textAt(member, 4),
       filtered: boolAt(member, 5),
     })),
-    schemas: (schemas.get(intAt(row, 0)) ?? []).map((schema) => textAt(schema, 1)),
+    schemas: (schemas.get(intAt(row, 0)) ?? []).map((schema) => ({ schema: textAt(schema, 1), membershipOid: intAt(schema, 2) })),
   }));
 }
 

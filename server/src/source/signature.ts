@@ -1,7 +1,7 @@
 // A short text that changes whenever the source's tables do, so that the whole catalogue is read only when there is a reason.
 import type { PgSession } from '../db/session.ts';
 
-/** A digest of all users' relations: their identity, files, names, partition bounds, keys, and whether our role may read them. Costs one catalogue scan. */
+/** A digest of all users' relations: their identity, files, names, partition bounds, keys, how they are published, and whether our role may read them. Costs one catalogue scan. */
 export async function readCatalogueSignature(session: PgSession): Promise<string> {
   const [row] = await session.query(SIGNATURE);
   return row?.[0] ?? '';
@@ -29,7 +29,13 @@ const SIGNATURE = `
       FROM pg_catalog.pg_inherits AS h
     ), '')
     || COALESCE((
-      SELECT pg_catalog.string_agg(pg_catalog.concat_ws(':', r.prpubid, r.prrelid), ',' ORDER BY r.prpubid, r.prrelid)
+      SELECT pg_catalog.string_agg(pg_catalog.concat_ws(':', r.oid, r.prpubid, r.prrelid), ',' ORDER BY r.oid)
       FROM pg_catalog.pg_publication_rel AS r
+    ), '')
+    || COALESCE((
+      SELECT pg_catalog.string_agg(
+        pg_catalog.concat_ws(':', p.oid, p.pubname, p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate, p.pubviaroot),
+        ',' ORDER BY p.oid)
+      FROM pg_catalog.pg_publication AS p
     ), '')
   )`;

@@ -23,6 +23,14 @@ describe('the error that ended a stream', () => {
     expect(streamError(tooLarge(), 's', RECEIVED)).toMatchObject({ facts: { cause: expect.stringContaining('after 0/AA') } });
   });
 
+  test('says what helps where a publication was missing when a change was written', () => {
+    const facts = { cause: 'source: publication "p" does not exist', sqlstate: '42704', side: 'source' } as const;
+    expect(streamError(new MillraceError('unexpected', facts), 'millrace_x', RECEIVED)).toMatchObject({
+      errorName: 'publication_lost',
+      facts: { cause: expect.stringContaining('"p"'), fix: expect.stringContaining("pg_drop_replication_slot('millrace_x')") },
+    });
+  });
+
   test('keeps the words of any other', () => {
     const lost = new MillraceError('connection_lost', { cause: 'gone' });
     expect(streamError(lost, 's', RECEIVED)).toBe(lost);

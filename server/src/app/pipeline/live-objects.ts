@@ -31,6 +31,7 @@ export function resumptionOf(object: PlannedObject, checkpoint: Lsn | null): Res
   if (record === null || checkpoint === null || record.restartRequested) return loadAnew(desired);
   if (record.sourceOid !== object.source.oid) return loadAnew(desired);
   if (record.identity !== null && !sameIdentity(record.identity, outcome.table.identity)) return loadAnew(desired);
+  if (wasUnpublished(object)) return loadAnew(desired);
   if (desired === 'included' && (partitionsMoved(object) || rowsReplaced(object, record.leaves))) return loadAnew(desired);
   switch (record.state) {
     case 'pending':
@@ -51,6 +52,15 @@ export function resumptionOf(object: PlannedObject, checkpoint: Lsn | null): Res
       if (record.appliedLsn === null) return loadAnew(desired);
       return desired === 'paused' ? holdAt(record, 'paused', checkpoint) : goOn(record, checkpoint);
   }
+}
+
+/**
+ * The table is not published as it was when its rows were loaded: somebody took it out of its publication, perhaps only for a while, and
+ * the changes of that time will never come.
+ */
+export function wasUnpublished({ record, published }: PlannedObject): boolean {
+  const before = record?.published ?? null;
+  return before !== null && before !== published;
 }
 
 /** Partitions came or went, with rows that no change spoke of, since the object's rows were loaded. */

@@ -15,7 +15,8 @@ import { objectLabel } from '../../model/table.ts';
 import { parseSnapshot } from '../../pg/snapshot.ts';
 import { SqlState } from '../../pg/sqlstate.ts';
 import { describeWriter, waitForWriters } from '../../source/lock-wait.ts';
-import { refreshPublications } from '../../source/publication.ts';
+import { readPublications, refreshPublications } from '../../source/publication.ts';
+import { membershipOf } from '../../source/publication-plan.ts';
 import type { CopyOutcome } from '../copy/copy-object.ts';
 import { CopySessions } from '../copy/sessions.ts';
 import type { DestinationLane } from './destination-lane.ts';
@@ -211,16 +212,18 @@ export class ObjectKeeper {
   }
 
   /** Only changes from now on: the table is made empty, with its key. */
-  async #startWithoutHistory(live: LiveObject, { outcome }: LoadableObject): Promise<void> {
+  async #startWithoutHistory(live: LiveObject, planned: LoadableObject): Promise<void> {
+    const { outcome } = planned;
     const { prepared, loop, observer } = this.#context;
     const owner = { fence: prepared.fence, source: live.source };
+    const published = await this.#membershipOf(planned);
     await this.#onControl(async (session) => {
       await createDestinationTable(session, owner, outcome);
       await addKeys(session, prepared.fence, outcome.table);
       await this.#aim(live, outcome.table, session, true);
       live.state = 'streaming';
       live.applied = loop.received;
-      await setObjectState(session, prepared.fence, live.source, { state: 'streaming', appliedLsn: live.applied, reason: null });
+      await setObjectState(session, prepared.fence, live.source, { state: 'streaming', appliedLsn: live.applied, reason: null, published });
     });
     loop.addObject(live);
     observer.objectState(live.source, 'streaming', null);
@@ -233,7 +236,8 @@ export class ObjectKeeper {
       ready: (signal) => (how.waits ? this.#writersAreDone(planned, signal) : Promise.resolve()),
       run: async (signal, attempt) => {
         const again = attempt > 1 ? await this.#planAgain(live) : { planned, resume: how.resume };
-        const outcome = await loadObject(this.#loads, { live, signal, ...again });
+        const published = await this.#membershipOf(again.planned);
+        const outcome = await loadObject(this.#loads, { live, signal, published, ...again });
         await this.#handOver(live, again.planned.outcome.table, outcome);
       },
       failed: (error, attempt) => this.#loadFailed(live, error, attempt),
@@ -258,6 +262,12 @@ export class ObjectKeeper {
     });
     await this.#refresh;
     signal.throwIfAborted();
+  }
+
+  /** How the table is published now: what its load stands on. */
+  #membershipOf({ source }: LoadableObject): Promise<string | null> {
+    const { full, insertOnly } = this.#context.prepared.names.publications;
+    return this.#onControl(async () => membershipOf(await readPublications(this.#context.source, [full, insertOnly]), source));
   }
 
   /** Another attempt: from what the catalogue and the state say now. */

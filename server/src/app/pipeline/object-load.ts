@@ -39,6 +39,8 @@ export interface LoadContext {
 export interface LoadTask {
   readonly live: LiveObject;
   readonly planned: LoadableObject;
+  /** `membershipOf()` right before the load. */
+  readonly published: string | null;
   /** Goes on from the pieces of an earlier attempt, whose changes have been kept since. */
   readonly resume: boolean;
   readonly signal: AbortSignal;
@@ -64,12 +66,12 @@ export async function loadObject(context: LoadContext, task: LoadTask): Promise<
     tuning: { chunkBytes: context.tuning?.chunkBytes },
     hasStreamedInvisible: context.hasStreamedInvisible,
     signal,
-    hooks: hooksOf(context, live, planned),
+    hooks: hooksOf(context, task),
   };
   return copyObject(context.sessions, request);
 }
 
-function hooksOf({ fence, observer, generations }: LoadContext, live: LiveObject, planned: LoadableObject): CopyHooks {
+function hooksOf({ fence, observer, generations }: LoadContext, { live, planned, published }: LoadTask): CopyHooks {
   const { source } = live;
   let generation = planned.record?.copyGeneration ?? 0;
   return {
@@ -91,6 +93,7 @@ function hooksOf({ fence, observer, generations }: LoadContext, live: LiveObject
         snapshot: start.snapshotText,
         snapshotLsn: start.endLsn,
         leaves: start.leaves,
+        published,
         overlap: false,
       });
       observer.countsBegin(source, NO_COUNTS);

@@ -15,7 +15,7 @@ import type { ServerVersion } from '../../pg/version.ts';
 import { type CatalogueSnapshot, readTables } from '../../source/catalog.ts';
 import type { IneligibleRelation } from '../../source/eligibility.ts';
 import { readPublications } from '../../source/publication.ts';
-import { missingPublication } from '../../source/publication-plan.ts';
+import { membershipOf, missingPublication } from '../../source/publication-plan.ts';
 import { columnTypeOids, readTypes } from '../../source/types.ts';
 import type { PipelineSettings } from '../config/settings.ts';
 import { pipelineNames } from './names.ts';
@@ -28,6 +28,8 @@ export interface PlannedObject {
   readonly desired: Desired;
   /** What the state says of an object of this name; null: it is new. */
   readonly record: ObjectRecord | null;
+  /** `membershipOf()` when the plan was made, before we published anything. */
+  readonly published: string | null;
   readonly outcome:
     | { readonly kind: 'table'; readonly table: DestinationTable; readonly definitions: readonly TypeDefinition[] }
     | { readonly kind: 'refused'; readonly error: MillraceError };
@@ -57,11 +59,14 @@ export async function planPipeline({ source, destination, settings, records }: P
     assigned: known.get(nameKey(table))?.destination ?? null,
   }));
   const names = assignNames(settings.namespace, wanted);
-  const planned = await outcomesOf({ source, destination, settings, records }, catalogue, names);
+  const { publications } = await pipelineNames(settings, destination);
+  const states = await readPublications(source, [publications.full, publications.insertOnly]);
+  const outcomes = await outcomesOf({ source, destination, settings, records }, catalogue, names);
   const objects = catalogue.tables.map((table, index): PlannedObject => {
     const record = known.get(nameKey(table)) ?? null;
     const desired = desiredOf(settings, table, { record, isFirstRun: records.length === 0 });
-    return { source: table, name: names[index] ?? table, desired, record, outcome: planned[index] ?? notPlanned(table) };
+    const outcome = publishable(outcomes[index] ?? notPlanned(table), table, missingPublication(publications, states, table));
+    return { source: table, name: names[index] ?? table, desired, record, published: membershipOf(states, table), outcome };
   });
   return { sourceVersion: catalogue.version, objects: refuseMisreadText(objects), ineligible: catalogue.ineligible };
 }
@@ -115,14 +120,15 @@ async function outcomesOf(
     collationsAgree,
     sourceVersionNum: version.number,
   });
-  const { publications } = await pipelineNames(settings, destination);
-  const published = await readPublications(source, [publications.full, publications.insertOnly]);
   return tables.map((table, index): PlannedObject['outcome'] => {
     const plan = must(plans[index], 'a plan for each table');
-    if (plan.kind === 'refused') return { kind: 'refused', error: refusal(table, plan.problems) };
-    const statement = missingPublication(publications, published, table);
-    return statement === null ? plan : { kind: 'refused', error: notPublishable(table, statement) };
+    return plan.kind === 'refused' ? { kind: 'refused', error: refusal(table, plan.problems) } : plan;
   });
+}
+
+/** `statement`: what somebody else must run first, or null. */
+function publishable(outcome: PlannedObject['outcome'], table: SourceTable, statement: string | null): PlannedObject['outcome'] {
+  return outcome.kind === 'refused' || statement === null ? outcome : { kind: 'refused', error: notPublishable(table, statement) };
 }
 
 /** One table that somebody else owns must not stop the pipeline of all the others. */

@@ -7,7 +7,7 @@ import { objectLabel } from '../../model/table.ts';
 import type { QualifiedName } from '../../pg/ident.ts';
 import { diffPartitions, needsReload } from '../../source/partitions.ts';
 import { readCatalogueSignature } from '../../source/signature.ts';
-import { filesToRemember, loadAnew, type Resumption, rowsReplaced, sameIdentity, stateReason } from './live-objects.ts';
+import { filesToRemember, loadAnew, type Resumption, rowsReplaced, sameIdentity, stateReason, wasUnpublished } from './live-objects.ts';
 import { missedRelations } from './ineligible.ts';
 import type { ObjectKeeper } from './object-keeper.ts';
 import { rememberMissed, rememberObjects, rememberVanished } from './object-memory.ts';
@@ -150,6 +150,10 @@ export class Watcher {
     }
     if (rowsReplaced(planned, known.source.leaves) || rowsReplaced(planned, loadedFrom(planned.record))) {
       log.warn('an ALTER changed values outside of the log; loading the object again', { object: label });
+      return this.#reload(planned);
+    }
+    if ((planned.record?.appliedLsn ?? null) !== null && wasUnpublished(planned)) {
+      log.warn('the table was taken out of its publication; loading the object again', { object: label });
       return this.#reload(planned);
     }
     if (!sameIdentity(known.source.identity, planned.source.identity)) {
