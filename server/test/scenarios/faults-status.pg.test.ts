@@ -39,10 +39,10 @@ describe('the status of a pipeline', () => {
     const isFresh = "SELECT 1 FROM _millrace.pipeline WHERE checkpoint_commit_time > pg_catalog.clock_timestamp() - INTERVAL '1 minute'";
     await waitFor('a checkpoint of our look at the source', async () => (await pair.destination.query(isFresh)).length > 0, 20_000);
     await pair.source.query('INSERT INTO public.others VALUES (2)');
-    expect(await readStatus(pipelineSettings(pair.source, pair.destination, { settings }))).toMatchObject({
-      state: 'streaming',
-      lag_seconds: 0,
-    });
+    const status = await readStatus(pipelineSettings(pair.source, pair.destination, { settings }));
+    expect(status.state).toBe('streaming');
+    // Not the decades of the last change of ours.
+    expect(status.lag_seconds).toBeLessThan(10);
     await pipeline.stop();
   });
 });

@@ -111,7 +111,9 @@ test.each(['binary', 'text'])(
     await makeHostile(pg.destination, destination, writer);
     const first = await watchOnce(ends, asRoles(ends));
     expect(first.complaints.filter(isUnexpected)).toEqual([]);
-    if (pg.source.major >= 14) expect(first.format).toBe(format);
+    // The table has an interval.
+    const mustBeText = pg.source.major >= 17 && pg.destination.major < 17;
+    if (pg.source.major >= 14) expect(first.format).toBe(mustBeText ? 'text' : format);
     await expectEqual(ends, table('public.t'), table('public.u'));
     await source.query(rows(100));
     await source.query(

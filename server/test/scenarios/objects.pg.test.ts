@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { type ObjectRequest, requestObjectChange } from '../../src/destination/state-requests.ts';
 import { waitFor } from '../pg/wait-for.ts';
+import { ChunkGate } from '../pipeline/chunk-gate.ts';
 import { objectStates, type Pair, rowsOf, useScenarios } from '../pipeline/scenario.ts';
 
 const servers = useScenarios();
@@ -61,32 +62,13 @@ describe('an object that is paused', () => {
     await pair.once();
     await pair.source.query('CREATE TABLE public.a (id int PRIMARY KEY, v text)');
     await pair.source.query("INSERT INTO public.a SELECT i, repeat('x', 500) FROM generate_series(1, 2000) AS i");
-    // No chunk is written down as finished while this is locked, so the load stands still after its first one.
-    const lockChunks = async () => {
-      const gate = await pair.destination.open();
-      await gate.query('BEGIN');
-      return { gate, locked: gate.query('LOCK TABLE _millrace.chunk IN SHARE ROW EXCLUSIVE MODE') };
-    };
-    const untilWaiting = (count: number) =>
-      waitFor(`${count} to wait for the lock`, async () => {
-        const waiting = await pair.destination.query(
-          "SELECT FROM pg_catalog.pg_locks WHERE relation = '_millrace.chunk'::pg_catalog.regclass AND NOT granted",
-        );
-        return waiting.length === count;
-      });
-    const first = await lockChunks();
-    await first.locked;
+    const gate = await ChunkGate.close(pair.destination);
     const pipeline = pair.start({ tuning: { chunkBytes: 100_000, workersPerLoad: 1 } });
-    await untilWaiting(1);
-    // Locks are granted in turn: one chunk is let through.
-    const second = await lockChunks();
-    await untilWaiting(2);
-    await first.gate.query('COMMIT');
-    await second.locked;
+    await gate.pass();
     await ask(pair, 'pause', 'a');
     await pair.untilState('paused', 'a');
-    expect(await second.gate.query("SELECT pg_catalog.count(*) FROM _millrace.chunk WHERE source_name = 'a'")).toEqual([['1']]);
-    await second.gate.query('COMMIT');
+    expect(await pair.destination.query("SELECT pg_catalog.count(*) FROM _millrace.chunk WHERE source_name = 'a'")).toEqual([['1']]);
+    await gate.open();
     await pair.source.query("UPDATE public.a SET v = 'changed' WHERE id % 10 = 0");
     await pair.source.query("INSERT INTO public.b VALUES (1, 'on')");
     await pair.untilEqual('b');
@@ -167,38 +149,43 @@ describe('an object that is restarted', () => {
     await pipeline.stop();
   });
 
-  test('goes on after a stop in the middle, and readers see the former rows until all new ones are there', async () => {
-    const pair = await servers.pair();
-    const slowly = { tuning: { chunkBytes: 20_000, workersPerLoad: 1 } };
-    await pair.source.query('CREATE TABLE public.a (id int PRIMARY KEY, v text); CREATE TABLE public.keyless (v text)');
-    await pair.source.query("INSERT INTO public.a SELECT i, repeat('x', 500) FROM generate_series(1, 2000) AS i");
-    await pair.source.query("INSERT INTO public.keyless SELECT repeat('x', 500) FROM generate_series(1, 1000) AS i");
-    await pair.once();
-    await pair.source.query("INSERT INTO public.a VALUES (2001, 'new'); INSERT INTO public.keyless VALUES ('new')");
-    await ask(pair, 'restart', 'a', 'keyless');
-    const seen = new Set<string>();
-    const look = async (): Promise<void> => {
-      const [row] = await pair.destination.query('SELECT (SELECT count(*) FROM public.a), (SELECT count(*) FROM public.keyless)');
-      for (const [index, count] of (row ?? []).entries()) seen.add(`${index}: ${count}`);
-    };
-    for (const _attempt of [1, 2]) {
+  // Servers before 14 read a table in one piece.
+  test.skipIf(servers.source.major < 14)(
+    'goes on after a stop in the middle, and readers see the former rows until all new ones are there',
+    async () => {
+      const pair = await servers.pair();
+      const slowly = { tuning: { chunkBytes: 20_000, workersPerLoad: 1 } };
+      await pair.source.query('CREATE TABLE public.a (id int PRIMARY KEY, v text); CREATE TABLE public.keyless (v text)');
+      await pair.source.query("INSERT INTO public.a SELECT i, repeat('x', 500) FROM generate_series(1, 2000) AS i");
+      await pair.source.query("INSERT INTO public.keyless SELECT repeat('x', 500) FROM generate_series(1, 1000) AS i");
+      await pair.once();
+      await pair.source.query("INSERT INTO public.a VALUES (2001, 'new'); INSERT INTO public.keyless VALUES ('new')");
+      await ask(pair, 'restart', 'a', 'keyless');
+      const seen = new Set<string>();
+      const look = async (): Promise<void> => {
+        const [row] = await pair.destination.query('SELECT (SELECT count(*) FROM public.a), (SELECT count(*) FROM public.keyless)');
+        for (const [index, count] of (row ?? []).entries()) seen.add(`${index}: ${count}`);
+      };
+      for (const _attempt of [1, 2]) {
+        const gate = await ChunkGate.close(pair.destination);
+        const pipeline = pair.start(slowly);
+        for (const _piece of [1, 2, 3]) {
+          await gate.pass();
+          await look();
+        }
+        await pipeline.stop();
+        await gate.open();
+      }
       const pipeline = pair.start(slowly);
-      await waitFor('some pieces', async () => {
+      await waitFor('the new rows', async () => {
         await look();
-        const [row] = await pair.destination.query('SELECT count(*) FROM _millrace.chunk WHERE copy_generation > 1');
-        return Number(row?.[0]) > 3;
+        return seen.has('0: 2001') && seen.has('1: 1001');
       });
       await pipeline.stop();
-    }
-    const pipeline = pair.start(slowly);
-    await waitFor('the new rows', async () => {
-      await look();
-      return seen.has('0: 2001') && seen.has('1: 1001');
-    });
-    await pipeline.stop();
-    await pair.expectEqual('a', 'keyless');
-    expect([...seen].sort()).toEqual(['0: 2000', '0: 2001', '1: 1000', '1: 1001']);
-  });
+      await pair.expectEqual('a', 'keyless');
+      expect([...seen].sort()).toEqual(['0: 2000', '0: 2001', '1: 1000', '1: 1001']);
+    },
+  );
 
   test('and can not be loaded has failed alone, and is loaded whole when it is resumed', async () => {
     const pair = await servers.pair();
