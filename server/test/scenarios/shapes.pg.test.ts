@@ -69,6 +69,34 @@ test('generated columns have the values that the source shows', async () => {
   await source.dropSlots();
 });
 
+test('generated columns that came, went or got another expression have the values that the source shows', async () => {
+  const ends = await twoDatabases();
+  const { source } = ends;
+  await source.query(
+    'CREATE TABLE public.t (id int PRIMARY KEY, a int, gone int GENERATED ALWAYS AS (a * 3) STORED, other int GENERATED ALWAYS AS (a * 5) STORED)',
+  );
+  await source.query(
+    'CREATE TABLE public.same (id int PRIMARY KEY, twice int GENERATED ALWAYS AS (id * 2) STORED); INSERT INTO public.same VALUES (1)',
+  );
+  await source.query('INSERT INTO public.t (id, a) VALUES (1, 1), (2, 2)');
+  expect((await watchOnce(ends)).complaints).toEqual([]);
+  await expectEqual(ends, table('public.t'));
+  await source.query('ALTER TABLE public.t DROP COLUMN gone, ADD COLUMN came int GENERATED ALWAYS AS (a * 2) STORED');
+  expect((await watchOnce(ends)).complaints).toEqual([]);
+  await expectEqual(ends, table('public.t'));
+  await source.query('ALTER TABLE public.t DROP COLUMN other, ADD COLUMN other int GENERATED ALWAYS AS (a * 7) STORED');
+  expect((await watchOnce(ends)).complaints).toEqual([]);
+  await expectEqual(ends, table('public.t'), table('public.same'));
+  if (pg.source.major >= 17) {
+    await source.query('ALTER TABLE public.t ALTER COLUMN other SET EXPRESSION AS (a * 9)');
+    expect((await watchOnce(ends)).complaints).toEqual([]);
+    await expectEqual(ends, table('public.t'));
+  }
+  const [loads] = await ends.destination.query("SELECT copy_generation FROM _millrace.object WHERE source_name = 'same'");
+  expect(loads).toEqual(['1']);
+  await source.dropSlots();
+});
+
 test.skipIf(pg.source.major < 18)('virtual generated columns arrive as their values', async () => {
   const ends = await twoDatabases();
   const { source } = ends;

@@ -29,10 +29,19 @@ export function resumptionOf(object: PlannedObject, checkpoint: Lsn | null): Res
   if (desired === 'skipped') return { kind: 'rest', state: 'skipped', reason: null };
   if (outcome.kind === 'refused') return { kind: 'rest', state: 'ineligible', reason: stateReason(outcome.error) };
   if (record === null || checkpoint === null || record.restartRequested) return loadAnew(desired);
-  if (record.sourceOid !== object.source.oid) return loadAnew(desired);
-  if (record.identity !== null && !sameIdentity(record.identity, outcome.table.identity)) return loadAnew(desired);
-  if (wasUnpublished(object)) return loadAnew(desired);
-  if (desired === 'included' && (partitionsMoved(object) || rowsReplaced(object, record.leaves))) return loadAnew(desired);
+  if (isAnotherTable(object) || wasUnpublished(object)) return loadAnew(desired);
+  if (desired === 'included' && rowsAreOutdated(object)) return loadAnew(desired);
+  return resumptionByState({ record, desired, checkpoint });
+}
+
+interface KnownObject {
+  readonly record: ObjectRecord;
+  readonly desired: 'included' | 'paused';
+  readonly checkpoint: Lsn;
+}
+
+/** For an object whose rows at the destination the stream can go on from. */
+function resumptionByState({ record, desired, checkpoint }: KnownObject): Resumption {
   switch (record.state) {
     case 'pending':
     case 'skipped':
@@ -54,6 +63,13 @@ export function resumptionOf(object: PlannedObject, checkpoint: Lsn | null): Res
   }
 }
 
+/** Made anew under the name, or found by another key. */
+function isAnotherTable({ record, source, outcome }: PlannedObject): boolean {
+  if (record === null || outcome.kind === 'refused') return false;
+  if (record.sourceOid !== source.oid) return true;
+  return record.identity !== null && !sameIdentity(record.identity, outcome.table.identity);
+}
+
 /**
  * The table is not published as it was when its rows were loaded: somebody took it out of its publication, perhaps only for a while, and
  * the changes of that time will never come.
@@ -61,6 +77,12 @@ export function resumptionOf(object: PlannedObject, checkpoint: Lsn | null): Res
 export function wasUnpublished({ record, published }: PlannedObject): boolean {
   const before = record?.published ?? null;
   return before !== null && before !== published;
+}
+
+/** Something changed the source's rows, or what the destination computes from them, that no change spoke of. */
+function rowsAreOutdated(object: PlannedObject): boolean {
+  const { record } = object;
+  return partitionsMoved(object) || rowsReplaced(object, record?.leaves ?? null) || generatedChanged(record, object);
 }
 
 /** Partitions came or went, with rows that no change spoke of, since the object's rows were loaded. */
@@ -78,6 +100,20 @@ export function rowsReplaced({ record, outcome, source }: PlannedObject, before:
   const { columns } = outcome.table;
   const isAnother = record.columns?.some((column, index) => column.attnum !== columns[index]?.attnum) ?? false;
   return isAnother || (before !== null && wasRewritten(before, source.leaves));
+}
+
+/**
+ * Generated columns came, went or got another expression. They are not in the stream, so nothing else says so; the destination's own are
+ * made anew with its table.
+ */
+export function generatedChanged(record: ObjectRecord | null, { outcome }: Pick<PlannedObject, 'outcome'>): boolean {
+  const known = record?.columns ?? null;
+  if (known === null || record?.copyGeneration === 0 || outcome.kind === 'refused') return false;
+  const describe = (columns: readonly DestinationColumn[]): string =>
+    JSON.stringify(
+      columns.flatMap((column) => (column.transfer === 'generated' ? [[column.sourceName, column.typeSql, column.expression]] : [])),
+    );
+  return describe(known) !== describe(outcome.table.columns);
 }
 
 /** Whether the stream describes the table's rows as it did when the destination table was made. */

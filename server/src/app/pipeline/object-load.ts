@@ -13,6 +13,7 @@ import type { Snapshot } from '../../pg/snapshot.ts';
 import { type CopyHooks, type CopyOutcome, type CopyRequest, copyObject } from '../copy/copy-object.ts';
 import type { UnfinishedCopy } from '../copy/resume.ts';
 import type { CopySessions } from '../copy/sessions.ts';
+import { generatedChanged } from './live-objects.ts';
 import type { PipelineObserver } from './observer.ts';
 import type { PipelineTuning } from './pipeline-run.ts';
 import type { PlannedObject } from './plan.ts';
@@ -124,6 +125,13 @@ function hooksOf({ fence, observer, generations }: LoadContext, { live, planned,
 async function makeTable(session: PgSession, fence: Fence, planned: LoadableObject): Promise<'created' | 'recreated' | 'rows_stay'> {
   const { record, outcome } = planned;
   const owner = { fence, source: { schema: planned.source.schema, name: planned.source.name } };
+  const oid = record?.destinationOid ?? null;
+  const makeAnew = async (formerOid: number): Promise<'recreated'> => {
+    await dropDestinationTable(session, owner, formerOid);
+    await createDestinationTable(session, owner, outcome);
+    return 'recreated';
+  };
+  if (oid !== null && generatedChanged(record, planned)) return makeAnew(oid);
   try {
     const made = await createDestinationTable(session, owner, outcome);
     if (made.kind === 'created' || record === null || record.copyGeneration === 0) return 'created';
@@ -132,11 +140,8 @@ async function makeTable(session: PgSession, fence: Fence, planned: LoadableObje
     if (record.state !== 'copying' || record.restartRequested) return 'rows_stay';
     return (await hasSideTable(session, outcome.table)) ? 'rows_stay' : 'created';
   } catch (error) {
-    const oid = record?.destinationOid ?? null;
     if (!(error instanceof MillraceError) || error.errorName !== 'object_schema_changed' || oid === null) throw error;
-    await dropDestinationTable(session, owner, oid);
-    await createDestinationTable(session, owner, outcome);
-    return 'recreated';
+    return makeAnew(oid);
   }
 }
 

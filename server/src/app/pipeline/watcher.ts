@@ -7,7 +7,16 @@ import { objectLabel } from '../../model/table.ts';
 import type { QualifiedName } from '../../pg/ident.ts';
 import { diffPartitions, needsReload } from '../../source/partitions.ts';
 import { readCatalogueSignature } from '../../source/signature.ts';
-import { filesToRemember, loadAnew, type Resumption, rowsReplaced, sameIdentity, stateReason, wasUnpublished } from './live-objects.ts';
+import {
+  filesToRemember,
+  generatedChanged,
+  loadAnew,
+  type Resumption,
+  rowsReplaced,
+  sameIdentity,
+  stateReason,
+  wasUnpublished,
+} from './live-objects.ts';
 import { missedRelations } from './ineligible.ts';
 import type { ObjectKeeper } from './object-keeper.ts';
 import { rememberMissed, rememberObjects, rememberVanished } from './object-memory.ts';
@@ -152,7 +161,11 @@ export class Watcher {
       log.warn('an ALTER changed values outside of the log; loading the object again', { object: label });
       return this.#reload(planned);
     }
-    if ((planned.record?.appliedLsn ?? null) !== null && wasUnpublished(planned)) {
+    if (hasRows(planned.record) && generatedChanged(planned.record, planned)) {
+      log.warn('a generated column changed; loading the object again', { object: label });
+      return this.#reload(planned);
+    }
+    if (hasRows(planned.record) && wasUnpublished(planned)) {
       log.warn('the table was taken out of its publication; loading the object again', { object: label });
       return this.#reload(planned);
     }
@@ -169,6 +182,11 @@ export class Watcher {
     const unsafe = planned.outcome.kind === 'table' && !planned.outcome.table.binarySafe;
     return isNew && unsafe && planned.desired === 'included' && this.#context.prepared.format === 'binary';
   }
+}
+
+/** Whether the stream goes on from rows that are there, or that a load is bringing. */
+function hasRows(record: ObjectRecord | null): boolean {
+  return record !== null && record.appliedLsn !== null;
 }
 
 /** The files that the object's rows came from; null where a load is due or runs, which reads the rows as they are now. */
