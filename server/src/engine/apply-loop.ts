@@ -5,8 +5,8 @@ import type { RowFormat } from '../model/batch/row-format.ts';
 import { type Lsn, maxLsn, minLsn } from '../pg/lsn.ts';
 import { readKeepalive, StreamFrame, streamFrameKind, walDataPayload } from '../pg/pgoutput/frame.ts';
 import { nextStep } from './apply-step.ts';
+import { Aside } from './aside.ts';
 import { Assembler, type AssemblerHost } from './assembler.ts';
-import { CatchUp } from './catch-up.ts';
 import { type LiveObject, neededFrom, type StreamTransaction } from './live-object.ts';
 import type { ApplyLane, ChangeFeed, Spool } from './ports.ts';
 import { RecentTransactions } from './recent-transactions.ts';
@@ -37,7 +37,6 @@ const BACKLOG_BATCH_BYTES = 2 * 1024 * 1024;
 const BACKLOG_LINGER_MS = 200;
 /** How far the server must be ahead for this to count as a backlog. */
 const BACKLOG_WAL_BYTES = 2 * 1024 * 1024;
-const CATCH_UP_BYTES = 8 * 1024 * 1024;
 const TICK_MS = 100;
 const STATUS_INTERVAL_MS = 5_000;
 
@@ -47,12 +46,9 @@ export class ApplyLoop implements AssemblerHost {
   readonly recent = new RecentTransactions();
   readonly #options: ApplyLoopOptions;
   readonly #objects = new Map<number, LiveObject>();
-  readonly #spools = new Map<LiveObject, Spool>();
-  readonly #catchUps = new Map<LiveObject, CatchUp>();
+  readonly #aside: Aside;
   /** Objects whose new state waits for the commit that covers the position at which it began. */
   readonly #unsettled = new Map<LiveObject, Lsn>();
-  /** Objects that are catching up: asked after every transaction, so the others must not be walked through. */
-  readonly #waiting = new Set<LiveObject>();
   readonly #assembler: Assembler;
   readonly #wakeup = new Wakeup();
   #ready: StreamBatch | null = null;
@@ -79,6 +75,8 @@ export class ApplyLoop implements AssemblerHost {
     this.#checkpoint = options.checkpoint;
     this.#checkpointAtMs = options.nowMs();
     this.#assembler = new Assembler(this);
+    const { format, lane, batchBytes, openSpool, nowMs } = options;
+    this.#aside = new Aside({ format, lane, batchBytes, openSpool, nowMs });
   }
 
   /** The server has far more for us than we have seen. */
@@ -124,13 +122,12 @@ export class ApplyLoop implements AssemblerHost {
   /** Adds an object, or replaces the former one of the same relation. */
   addObject(object: LiveObject): void {
     this.#objects.set(object.sourceOid, object);
-    if (object.state === 'catching_up') this.#waiting.add(object);
+    if (object.state === 'catching_up') this.#aside.expect(object);
   }
 
   removeObject(object: LiveObject): void {
     if (this.#objects.get(object.sourceOid) === object) this.#objects.delete(object.sourceOid);
-    this.#dropSpool(object);
-    this.#waiting.delete(object);
+    this.#aside.forget(object);
     this.#unsettled.delete(object);
   }
 
@@ -148,7 +145,7 @@ export class ApplyLoop implements AssemblerHost {
       object.applied = this.#received;
       object.handoff = null;
       this.#assembler.forgetShape(object);
-      this.#dropSpool(object);
+      this.#aside.dropKept(object);
       this.addObject(object);
       return this.#received;
     });
@@ -156,7 +153,7 @@ export class ApplyLoop implements AssemblerHost {
 
   /** The historical load of `object` is complete (state `catching_up`): its changes that were kept aside are applied from now on. */
   copyFinished(object: LiveObject): void {
-    this.#waiting.add(object);
+    this.#aside.expect(object);
     if (!this.#assembler.inTransaction) this.#settle(this.#received);
     this.#wakeup.wake();
   }
@@ -169,8 +166,7 @@ export class ApplyLoop implements AssemblerHost {
     return this.#atBoundary(() => {
       if (object.state === 'streaming') object.applied = maxLsn(object.applied, this.#received);
       object.state = 'paused';
-      this.#waiting.delete(object);
-      this.#dropSpool(object);
+      this.#aside.forget(object);
       this.#unsettled.set(object, object.applied);
       this.#wakeup.wake();
     });
@@ -200,8 +196,7 @@ export class ApplyLoop implements AssemblerHost {
 
   /** Gives up what is kept aside; the slot still has it. */
   close(): void {
-    for (const spool of this.#spools.values()) spool.close();
-    this.#spools.clear();
+    this.#aside.close();
   }
 
   /** Takes one CopyData payload of the replication stream. Never throws: errors end `run`. */
@@ -269,13 +264,7 @@ export class ApplyLoop implements AssemblerHost {
   }
 
   keepAside(object: LiveObject, bytes: Buffer, start: number, end: number): void {
-    let spool = this.#spools.get(object);
-    if (spool === undefined) {
-      spool = this.#options.openSpool(object);
-      this.#spools.set(object, spool);
-    }
-    spool.append(bytes, start, end);
-    if (bytes[start] === COMMIT_MESSAGE) spool.markCommit();
+    this.#aside.keep(object, bytes, start, end);
   }
 
   began(transaction: StreamTransaction): void {
@@ -303,14 +292,12 @@ export class ApplyLoop implements AssemblerHost {
 
   #facts() {
     const clean = this.#isCleanBoundary();
-    let catchUpBytes = 0;
-    for (const [object, spool] of this.#spools) if (object.state === 'catching_up') catchUpBytes += spool.readableBytes;
     return {
       stopping: this.#stopping,
       hasReadyBatch: this.#ready !== null,
       destinationTransactionOpen: this.#transactionOpen,
       atCleanBoundary: clean,
-      catchUpBytes,
+      catchUpBytes: this.#aside.readableBytes,
       idleBytes: Number(this.#received - this.#checkpoint),
       msSinceCheckpoint: this.nowMs() - this.#checkpointAtMs,
       unsettledObjects: clean ? this.#unsettled.size : 0,
@@ -353,21 +340,12 @@ export class ApplyLoop implements AssemblerHost {
   }
 
   async #catchUp(): Promise<void> {
-    for (const [object, spool] of this.#spools) {
-      if (object.state !== 'catching_up' || spool.readableBytes === 0) continue;
-      let catchUp = this.#catchUps.get(object);
-      if (catchUp === undefined) {
-        catchUp = new CatchUp(object, this.format, () => this.nowMs());
-        this.#catchUps.set(object, catchUp);
-      }
-      this.#laneBusy = true;
-      await catchUp.step(spool, this.#options.lane, CATCH_UP_BYTES, this.#options.batchBytes);
-      this.#laneBusy = false;
-      this.#options.onObjectChange(object);
-      if (!this.#assembler.inTransaction) this.#settle(this.#received);
-      this.#closeIfIdle();
-      return;
-    }
+    this.#laneBusy = true;
+    const object = await this.#aside.catchUp();
+    this.#laneBusy = false;
+    if (object !== null) this.#options.onObjectChange(object);
+    if (!this.#assembler.inTransaction) this.#settle(this.#received);
+    this.#closeIfIdle();
   }
 
   readonly #counts = new Map<LiveObject, ChangeCounts>();
@@ -384,35 +362,17 @@ export class ApplyLoop implements AssemblerHost {
   }
 
   /**
-   * At a boundary of the stream, objects with nothing left aside join it: from the next transaction on their changes go into the batches.
-   * Their new state is written with the next commit; until then a crash finds them catching up, with nothing lost.
+   * At a boundary of the stream, objects with nothing left aside join it. Their new state is written with the next commit; until then a
+   * crash finds them catching up, with nothing lost.
    */
   #settle(position: Lsn): void {
     // Before the checkpoint of the session's start the others skip what they have: an object that joined there would seem further than it is.
     if (position < this.#options.checkpoint) return;
-    for (const object of this.#waiting) {
-      if (object.state !== 'catching_up' || this.#laneBusyWith(object)) continue;
-      if (!(this.#spools.get(object)?.isEmpty ?? true)) continue;
-      if (object.handoff !== null && position < object.handoff.end) continue;
-      object.state = 'streaming';
-      object.applied = maxLsn(object.applied, position);
-      object.handoff = null;
-      this.#waiting.delete(object);
-      this.#dropSpool(object);
+    for (const object of this.#aside.join(position, this.#laneBusy)) {
       this.#assembler.forgetShape(object);
       this.#unsettled.set(object, position);
       this.#wakeup.wake();
     }
-  }
-
-  #laneBusyWith(object: LiveObject): boolean {
-    return this.#laneBusy && this.#catchUps.has(object);
-  }
-
-  #dropSpool(object: LiveObject): void {
-    this.#spools.get(object)?.close();
-    this.#spools.delete(object);
-    this.#catchUps.delete(object);
   }
 
   #keepalive(bytes: Buffer, start: number): void {
@@ -491,5 +451,3 @@ export class ApplyLoop implements AssemblerHost {
     for (const run of this.#boundaryWaiters.splice(0)) run();
   }
 }
-
-const COMMIT_MESSAGE = 0x43; // 'C'
