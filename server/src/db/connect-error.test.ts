@@ -17,6 +17,12 @@ describe('a connection that is refused', () => {
     ['53300', 'number of requested standby connections exceeds max_wal_senders (currently 10)', 'database', 'no_free_sender'],
     ['53300', 'sorry, too many clients already', 'database', 'connection_lost'],
     ['53300', 'sorry, too many clients already', undefined, 'connection_lost'],
+    ['57P01', 'terminating connection due to unexpected postmaster exit', undefined, 'connection_lost'],
+    ['57P02', 'the database system is in recovery mode', 'database', 'connection_lost'],
+    ['57P03', 'the database system is starting up', undefined, 'connection_lost'],
+    ['53100', 'could not write init file: No space left on device', undefined, 'connection_lost'],
+    ['58030', 'could not read file "global/pg_filenode.map"', undefined, 'connection_lost'],
+    ['22023', 'invalid value for parameter "TimeZone"', undefined, 'connection_settings_rejected'],
     ['28000', 'no pg_hba.conf entry for host "10.0.0.1"', undefined, 'no_hba_entry'],
     ['28P01', 'password authentication failed for user "millrace"', undefined, 'authentication_failed'],
   ] as const)('with %s "%s" (replication: %s) is %s', (code, message, replication, name) => {

@@ -52,14 +52,16 @@ function nameOf(sqlstate: string | undefined, message: string): ErrorName {
     case PROTOCOL_VIOLATION:
       // PgBouncer: "unsupported startup parameter: options". A server ignores none of ours, and refuses a wrong one by another code.
       return message.includes('unsupported startup parameter') ? 'pooler_in_between' : 'connection_settings_rejected';
-    case '57P03':
-    case '53300':
-      return 'connection_lost';
     case undefined:
       return /ssl|tls|certificate|self-signed|altname/i.test(message) ? 'connection_settings_rejected' : 'connection_failed';
     default:
-      return 'connection_settings_rejected';
+      return PASSING_CLASSES.test(sqlstate) ? 'connection_lost' : 'connection_settings_rejected';
   }
 }
 
 const PROTOCOL_VIOLATION = '08P01';
+/**
+ * The server starts, stops or crashes at this moment, has no room, or its disk fails: 57P01 to 57P03, and classes 08, 53, 58. Source:
+ * manual, "Appendix A. PostgreSQL Error Codes".
+ */
+const PASSING_CLASSES = /^(?:57P|08|53|58)/;

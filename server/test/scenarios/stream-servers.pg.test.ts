@@ -67,6 +67,26 @@ describe('the destination server', () => {
   });
 });
 
+describe('a session that brought something before it broke', () => {
+  test('is followed by the next at once, however often', async () => {
+    const pair = await servers.pair();
+    await fill(pair);
+    const pipeline = pair.start();
+    await pair.untilState('streaming', 't', 'keyless');
+    // With a pause that grew all the time, the last ones would be half a minute.
+    for (let round = 1; round <= 9; round++) {
+      await pair.source.query(`INSERT INTO public.keyless VALUES ('round ${round}')`);
+      const arrived = `SELECT FROM public.keyless WHERE v = 'round ${round}'`;
+      await waitFor(`round ${round}`, async () => (await pair.destination.query(arrived)).length > 0, 5_000);
+      await pair.destination.query(
+        "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = pg_catalog.current_database() AND application_name LIKE 'millrace % apply'",
+      );
+    }
+    await pair.untilEqual('t', 'keyless');
+    await pipeline.stop();
+  });
+});
+
 describe('connections', () => {
   test.for(['source', 'destination'] as const)('to the %s are cut again and again', async (side) => {
     const pair = await servers.pair();

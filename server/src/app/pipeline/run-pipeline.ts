@@ -13,7 +13,7 @@ import type { Tenure } from './tenure.ts';
 
 /** A wrong password is tried at most once a minute: more could lock the account. */
 const SLOW_RETRY_MS = 60_000;
-/** Transient errors in a row, each soon after its session began, after which `once` gives up. */
+/** Transient errors in a row, each of a session that brought nothing to the destination, after which `once` gives up. */
 const ONCE_ATTEMPTS = 6;
 /** A session that lasted this long worked: what ended it is a new trouble. */
 const STEADY_MS = 10_000;
@@ -31,12 +31,16 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
   const secondChances = new Map<string, Lsn>();
   const tenure: Tenure = { epoch: null };
   while (!run.signal.aborted) {
+    let hasAdvanced = false;
     const onWorking = (): void => {
       hasWorked = true;
     };
+    const onAdvance = (): void => {
+      hasAdvanced = true;
+    };
     const startedAtMs = performance.now();
     try {
-      await runSession({ ...run, onWorking, secondChances, tenure });
+      await runSession({ ...run, onWorking, onAdvance, secondChances, tenure });
       return;
     } catch (error) {
       if (run.signal.aborted) return;
@@ -50,7 +54,7 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
       const problem = asMillraceError(error);
       // A session that only came as far as streaming has proved nothing: what breaks it may come back with the next batch.
       const wasSteady = hasWorked && !run.once && performance.now() - startedAtMs >= STEADY_MS;
-      failures = wasSteady ? 1 : failures + 1;
+      failures = wasSteady || hasAdvanced ? 1 : failures + 1;
       if (isFinal(problem, { hasWorked, once: run.once, failures })) throw problem;
       const waitMs = CATALOGUE[problem.errorName].retry === 'slow' ? SLOW_RETRY_MS : backoffMs(failures);
       run.log.warn('the session ended; trying again', { code: problem.code, cause: problem.facts.cause, waitMs });

@@ -1,4 +1,5 @@
 // One session of a pipeline: from connecting to the end of the stream. Whatever goes wrong ends it; the next one goes on from the checkpoint.
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect, type SessionPurpose } from '../../db/connect.ts';
 import type { PgSession } from '../../db/session.ts';
@@ -33,6 +34,8 @@ import { Watcher } from './watcher.ts';
 export interface SessionContext extends PipelineRun {
   /** Changes flow: errors from now on are not mistakes of the configuration. */
   readonly onWorking: () => void;
+  /** Changes of the stream became visible at the destination: what ends the session afterwards is a new trouble. */
+  readonly onAdvance: () => void;
   /** By object, the checkpoint at which a new session was last tried instead of giving the object up. Outlives the session. */
   readonly secondChances: Map<string, Lsn>;
   /** Outlives the session, too. */
@@ -73,6 +76,8 @@ class Session {
   #keeper: ObjectKeeper | null = null;
 
   constructor(context: SessionContext) {
+    // Every connection of the session listens, and there may be dozens.
+    setMaxListeners(0, this.#cut.signal);
     this.#context = { ...context, settings: withCut(context.settings, this.#cut.signal) };
   }
 
@@ -113,7 +118,10 @@ class Session {
       openSpool: (object) => new SpoolFile(objectLabel(object.source), SPOOL_LIMIT_BYTES),
       nowMs: () => performance.now(),
       onObjectChange: (object) => observer.changesApplied(object),
-      onCounts: (object, counts) => observer.changesCounted(object.source, counts),
+      onCounts: (object, counts) => {
+        this.#context.onAdvance();
+        observer.changesCounted(object.source, counts);
+      },
     });
     this.#loop = loop;
     const keeper = new ObjectKeeper({ ...this.#context, source, destination, prepared, loop, lane, loader });
