@@ -30,12 +30,14 @@ export interface PipelineBinding {
 
 /**
  * Becomes the only writer of the pipeline: bumps its epoch, after which every write with an older epoch is refused. Waits for
- * transactions of the previous writer that are about to commit (bound by the session's `lock_timeout`).
+ * transactions of the previous writer that are about to commit, at most `patienceMs` (throws `destination_blocked` then) or, without it,
+ * as long as the session's `lock_timeout` allows.
  * Throws `pipeline_bound_elsewhere` when the state belongs to another source.
  */
-export async function takeOver(session: PgSession, binding: PipelineBinding): Promise<PipelineRecord> {
+export async function takeOver(session: PgSession, binding: PipelineBinding, patienceMs?: number): Promise<PipelineRecord> {
   const { pipeline, sourceSystemId, sourceDatabase } = binding;
   return session.transaction('BEGIN', async () => {
+    if (patienceMs !== undefined) await session.query(`SET LOCAL lock_timeout = ${Math.trunc(patienceMs)}`);
     await session.query(sql.INSERT_PIPELINE, [pipeline, sourceSystemId, sourceDatabase]);
     const [owner] = await session.query(sql.LOCK_PIPELINE, [pipeline]);
     if (owner !== undefined && (owner[0] !== sourceSystemId || owner[1] !== sourceDatabase)) throw boundElsewhere(binding, owner);

@@ -87,6 +87,23 @@ describe('a session that brought something before it broke', () => {
   });
 });
 
+describe('a predecessor', () => {
+  test('that fell asleep inside a transaction does not keep the next process waiting', async () => {
+    const pair = await servers.pair();
+    await fill(pair);
+    await pair.once();
+    const asleep = await pair.destination.open({ applicationName: 'millrace scenario apply' });
+    await asleep.query('BEGIN');
+    await asleep.query('SELECT FROM _millrace.pipeline FOR KEY SHARE');
+    await pair.source.query(CHANGES);
+    const startedAtMs = performance.now();
+    await pair.once();
+    expect(performance.now() - startedAtMs).toBeLessThan(10_000);
+    await pair.expectEqual('t', 'keyless');
+    await expect(asleep.query('COMMIT')).rejects.toMatchObject({ errorName: 'connection_lost' });
+  });
+});
+
 describe('connections', () => {
   test.for(['source', 'destination'] as const)('to the %s are cut again and again', async (side) => {
     const pair = await servers.pair();

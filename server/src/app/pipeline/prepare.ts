@@ -1,7 +1,7 @@
 // Makes everything ready for a stream: state, proof of continuity, publications, slot; decides where the stream begins.
 import { connect } from '../../db/connect.ts';
 import type { PgSession } from '../../db/session.ts';
-import { loadObjects, loadPipeline, setPipelineState, takeOver } from '../../destination/state.ts';
+import { loadObjects, loadPipeline, type PipelineBinding, setPipelineState, takeOver } from '../../destination/state.ts';
 import { evictPredecessors } from '../../destination/state-evict.ts';
 import { installState, readStateVersion } from '../../destination/state-install.ts';
 import { rebindPipeline, startAnew } from '../../destination/state-start.ts';
@@ -10,6 +10,7 @@ import { failpoint } from '../../lib/failpoint.ts';
 import type { TransferFormat } from '../../model/batch/row-format.ts';
 import { MillraceError } from '../../model/error.ts';
 import { type Lsn, minLsn } from '../../pg/lsn.ts';
+import { SqlState } from '../../pg/sqlstate.ts';
 import { hasFeature } from '../../pg/version.ts';
 import { type ContinuityVerdict, judgeContinuity, type Lost, type StoredPosition } from '../../source/continuity.ts';
 import { ensurePublications, readPublications } from '../../source/publication.ts';
@@ -87,7 +88,7 @@ async function prepareWith(context: StartContext, replication: PgSession): Promi
   if (verdict.kind === 'lost' && !startOver) throw await lost(verdict, context, known);
   const binding = { systemId: system.systemId, database: settings.source.connection.database };
   if (startOver && known !== null) await rebindPipeline(destination, settings.name, binding);
-  const record = await takeOver(destination, {
+  const record = await takeOverOrEvict(destination, {
     pipeline: settings.name,
     sourceSystemId: system.systemId,
     sourceDatabase: binding.database,
@@ -128,6 +129,19 @@ async function prepareWith(context: StartContext, replication: PgSession): Promi
     streamFrom,
   };
 }
+
+/** A predecessor that is about to commit may do so; one that fell asleep in a transaction holds the pipeline's row, and is not waited for. */
+async function takeOverOrEvict(destination: PgSession, binding: PipelineBinding): Promise<PipelineRecord> {
+  try {
+    return await takeOver(destination, binding, COMMIT_PATIENCE_MS);
+  } catch (error) {
+    if (!(error instanceof MillraceError) || error.facts.sqlstate !== SqlState.lockNotAvailable) throw error;
+    await evictPredecessors(destination, binding.pipeline);
+    return takeOver(destination, binding);
+  }
+}
+
+const COMMIT_PATIENCE_MS = 3_000;
 
 interface SystemFacts {
   readonly system: SystemIdentity;
