@@ -1,5 +1,4 @@
 // One session of a pipeline: from connecting to the end of the stream. Whatever goes wrong ends it; the next one goes on from the checkpoint.
-import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect, type SessionPurpose } from '../../db/connect.ts';
 import type { PgSession } from '../../db/session.ts';
@@ -76,8 +75,6 @@ class Session {
   #keeper: ObjectKeeper | null = null;
 
   constructor(context: SessionContext) {
-    // Every connection of the session listens, and there may be dozens.
-    setMaxListeners(0, this.#cut.signal);
     this.#context = { ...context, settings: withCut(context.settings, this.#cut.signal) };
   }
 
