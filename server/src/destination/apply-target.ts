@@ -63,9 +63,10 @@ export function columnList(target: ApplyTarget): string {
   return target.columns.map((name) => quoteIdent(name)).join(', ');
 }
 
-function strategyFor([isWatched, otherUniqueIndexes]: Row): ApplyStrategy {
+function strategyFor([isWatched, uniqueIndexes]: Row): ApplyStrategy {
   if (isWatched === 't') return 'upsert';
-  return Number(otherUniqueIndexes) > 1 ? 'replace' : 'update';
+  // One of them is the key's own.
+  return Number(uniqueIndexes) > 1 ? 'replace' : 'update';
 }
 
 async function readKey(session: PgSession, request: TargetRequest): Promise<readonly KeyPart[]> {
