@@ -88,6 +88,20 @@ describe('a table that somebody took out of its publication', () => {
     expect(await loadsOf(pair)).toEqual({ t: '2', other: '2' });
   });
 
+  test('is loaded again although the run that mended its publication ended right after that', async () => {
+    const pair = await servers.pair();
+    const { full } = await streaming(pair);
+    await pair.source.query(`ALTER PUBLICATION ${full} SET (publish = 'insert, truncate')`);
+    await pair.source.query(UNSEEN);
+    await pair.destination.query(`
+      CREATE FUNCTION public.stop() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE SQLSTATE 'MR001'; END $$;
+      CREATE TRIGGER stop BEFORE UPDATE ON _millrace.object FOR EACH ROW WHEN (NEW.state = 'pending') EXECUTE FUNCTION public.stop()`);
+    await expect(pair.once()).rejects.toMatchObject({ facts: { sqlstate: 'MR001' } });
+    await pair.destination.query('DROP TRIGGER stop ON _millrace.object');
+    await pair.once();
+    await pair.expectEqual('t', 'other');
+  });
+
   test('is loaded again while the pipeline runs', async () => {
     const pair = await servers.pair();
     const { full } = await streaming(pair);

@@ -1,7 +1,7 @@
 // Makes everything ready for a stream: state, proof of continuity, publications, slot; decides where the stream begins.
 import { connect } from '../../db/connect.ts';
 import type { PgSession } from '../../db/session.ts';
-import { loadObjects, loadPipeline, type PipelineBinding, setPipelineState, takeOver } from '../../destination/state.ts';
+import { loadObjects, loadPipeline, type PipelineBinding, setObjectState, setPipelineState, takeOver } from '../../destination/state.ts';
 import { evictPredecessors } from '../../destination/state-evict.ts';
 import { installState, readStateVersion } from '../../destination/state-install.ts';
 import { rebindPipeline, startAnew } from '../../destination/state-start.ts';
@@ -21,7 +21,7 @@ import type { ReplicationNames } from '../../source/slot-name.ts';
 import { releaseSlot } from '../../source/slot-release.ts';
 import { identifySystem, readTimelineHistory, requirePrimary, type SystemIdentity } from '../../source/system.ts';
 import { missedRelations } from './ineligible.ts';
-import { resumptionOf, stateReason } from './live-objects.ts';
+import { resumptionOf, stateReason, wasUnpublished } from './live-objects.ts';
 import { pipelineNames } from './names.ts';
 import { type PlannedResumption, rememberMissed, rememberObjects, rememberVanished } from './object-memory.ts';
 import type { PipelineRun } from './pipeline-run.ts';
@@ -100,6 +100,7 @@ async function prepareWith(context: StartContext, replication: PgSession): Promi
   await releaseSlot(source, names.slot);
   const fence: Fence = { pipeline: settings.name, epoch: record.epoch };
   const plan = await planPipeline({ source, destination, settings, records });
+  await wishReloads(destination, fence, plan);
   const streamFrom = await publish(context, names, plan);
   failpoint('session.after_publications');
   let checkpoint = record.checkpointLsn;
@@ -142,6 +143,18 @@ async function takeOverOrEvict(destination: PgSession, binding: PipelineBinding)
 }
 
 const COMMIT_PATIENCE_MS = 3_000;
+
+/**
+ * Written before the publications are mended: afterwards, options that somebody had altered look as if nothing had happened, and a process
+ * that died in between would go on without the changes of that time.
+ */
+async function wishReloads(destination: PgSession, fence: Fence, plan: PipelinePlan): Promise<void> {
+  for (const object of plan.objects) {
+    if (object.desired === 'skipped' || !wasUnpublished(object)) continue;
+    const { schema, name } = object.source;
+    await setObjectState(destination, fence, { schema, name }, { restartRequested: true });
+  }
+}
 
 interface SystemFacts {
   readonly system: SystemIdentity;

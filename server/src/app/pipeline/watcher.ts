@@ -167,7 +167,8 @@ export class Watcher {
     }
     if (hasRows(planned.record) && wasUnpublished(planned)) {
       log.warn('the table was taken out of its publication; loading the object again', { object: label });
-      return this.#reload(planned);
+      // Written down before the publication is mended, which hides that it had been altered; carried out as an operator's wish.
+      return setObjectState(destination, prepared.fence, nameOf(planned), { restartRequested: true });
     }
     if (!sameIdentity(known.source.identity, planned.source.identity)) {
       log.warn('the replica identity changed; loading the object again', { object: label });
