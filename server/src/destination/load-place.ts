@@ -120,7 +120,7 @@ export async function withBuildMemory<T>(session: PgSession, work: () => Promise
   return result;
 }
 
-/** Tells the planner what came. Only a help: that it fails is no reason to load again. */
+/** Tells the planner what came. Only a help: that it fails is no reason to load again. Never rejects. */
 export async function analyzeLoaded(session: PgSession, table: QualifiedName): Promise<void> {
   await session.query(analyze(table), []).catch(() => {});
 }

@@ -90,8 +90,8 @@ export function analyze(table: QualifiedName): string {
 
 /** Memory for building the keys of a table that was just filled; never less than the server's own setting. */
 export const RAISE_BUILD_MEMORY = `
-  SELECT pg_catalog.set_config('maintenance_work_mem', '256MB', false)
-   WHERE pg_catalog.pg_size_bytes(pg_catalog.current_setting('maintenance_work_mem')) < 268435456`;
+  SELECT pg_catalog.set_config('maintenance_work_mem', '512MB', false)
+   WHERE pg_catalog.pg_size_bytes(pg_catalog.current_setting('maintenance_work_mem')) < 536870912`;
 
 export const RESET_BUILD_MEMORY = 'RESET maintenance_work_mem';
 

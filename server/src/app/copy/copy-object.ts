@@ -106,7 +106,9 @@ export async function copyObject(sessions: CopySessions, request: CopyRequest): 
   const desk = await sessions.borrowDesk();
   try {
     const outcome = await new ObjectCopy(sessions, desk, request).run();
-    sessions.returnDesk(desk);
+    // Statistics help readers, and the stream takes over without waiting for them.
+    const { schema, name } = request.destination;
+    sessions.returnDeskAfter(desk, analyzeLoaded(desk.control, { schema, name }));
     return outcome;
   } catch (error) {
     await Promise.all([desk.holder.close(), desk.control.close(), sessions.closeIdle()]);
@@ -289,7 +291,6 @@ class ObjectCopy {
       failpoint('copy.before_finish_commit');
     });
     failpoint('copy.after_finish_commit');
-    await analyzeLoaded(control, place.target.table);
     return outcome;
   }
 

@@ -32,6 +32,8 @@ export class CopySessions {
   readonly #servers: CopyServers;
   readonly #desks: CopyDesk[] = [];
   readonly #lanes: CopyLane[] = [];
+  /** Work that nobody waits for, on desks that are lent until it is done. */
+  readonly #errands = new Set<Promise<void>>();
 
   constructor(servers: CopyServers) {
     this.#servers = servers;
@@ -49,12 +51,25 @@ export class CopySessions {
     this.#desks.push(desk);
   }
 
+  /** Takes the desk back as soon as `errand`, which works on it and never rejects, is done. */
+  returnDeskAfter(desk: CopyDesk, errand: Promise<void>): void {
+    const done = errand.then(() => {
+      this.#errands.delete(done);
+      this.returnDesk(desk);
+    });
+    this.#errands.add(done);
+  }
+
   returnLane(lane: CopyLane): void {
     this.#lanes.push(lane);
   }
 
-  /** Closes what nobody has borrowed. Call it at the end, and after a failure: idle sessions may have failed for the same reason. */
+  /**
+   * Closes what nobody has borrowed, once errands are done. Call it at the end, and after a failure: idle sessions may have failed for the
+   * same reason.
+   */
   async closeIdle(): Promise<void> {
+    await Promise.all(this.#errands);
     const sessions = [
       ...this.#desks.splice(0).flatMap((desk) => [desk.holder, desk.control]),
       ...this.#lanes.splice(0).flatMap((lane) => [lane.reader, lane.writer]),
