@@ -1,5 +1,6 @@
 // Plans all tables of a pipeline against what the destination has now: the one call between the source's catalogue and the DDL.
 import type { PgSession } from '../db/session.ts';
+import type { Layout } from '../model/layout.ts';
 import type { SourceTable, SourceType } from '../model/table.ts';
 import type { QualifiedName } from '../pg/ident.ts';
 import { readDestinationTypes } from './introspect.ts';
@@ -11,7 +12,7 @@ import { planTable, type TablePlan } from './types-table.ts';
 
 export interface PlanRequest {
   /** Tables with the destination names that `assignNames()` gave them. */
-  readonly tables: readonly { readonly source: SourceTable; readonly name: QualifiedName }[];
+  readonly tables: readonly { readonly source: SourceTable; readonly name: QualifiedName; readonly layout: Layout }[];
   /** Every destination table name of the pipeline, also of objects that are not planned now. */
   readonly tableNames: readonly QualifiedName[];
   /** Every type that the tables' columns reach, by the source's OID. */
@@ -30,7 +31,7 @@ export async function planTables(session: PgSession, request: PlanRequest): Prom
   const ours = installed ? await loadOwnedTypes(session) : new Set<number>();
   const destination = await readDestinationTypes(session, typeLookup(types.values(), rule), ours);
   const outcomes = planTypes({ types, destination, rule, tableNames: new Set(request.tableNames.map(nameKey)) });
-  return request.tables.map(({ source, name }) =>
-    planTable({ source, name, types, outcomes, destination, collationsAgree, sourceVersionNum }),
+  return request.tables.map(({ source, name, layout }) =>
+    planTable({ source, name, layout, types, outcomes, destination, collationsAgree, sourceVersionNum }),
   );
 }

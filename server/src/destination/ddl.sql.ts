@@ -1,6 +1,6 @@
 // The statements that create what we own at the destination: schemas, types, tables and their keys. All names quoted and qualified.
 import { must } from '../lib/assert.ts';
-import type { DestinationColumn, DestinationTable } from '../model/destination-table.ts';
+import type { DestinationColumn, DestinationTable, MetadataColumn } from '../model/destination-table.ts';
 import { type QualifiedName, quoteIdent, quoteLiteral, quoteName } from '../pg/ident.ts';
 import { ownName } from './names.ts';
 import type { ExistingType } from './types-existing.ts';
@@ -48,7 +48,7 @@ export function extendTypeStatements(definition: TypeDefinition, existing: Exist
 
 /** CREATE TABLE without keys: they are built after the first load, when it is cheaper. */
 export function createTable(table: DestinationTable): string {
-  return `CREATE TABLE ${quoteName(table)} (${table.columns.map(columnDefinition).join(', ')})`;
+  return `CREATE TABLE ${quoteName(table)} (${[...table.columns.map(columnDefinition), ...table.metadata.map(metadataDefinition)].join(', ')})`;
 }
 
 /**
@@ -120,6 +120,10 @@ function deferral(table: DestinationTable): string {
 
 function uniqueIndex(table: QualifiedName, name: string, columns: readonly string[]): string {
   return `CREATE UNIQUE INDEX ${quoteIdent(name)} ON ${quoteName(table)} (${columns.map(quoteIdent).join(', ')})`;
+}
+
+function metadataDefinition({ name, typeSql: type, notNull, byDefault }: MetadataColumn): string {
+  return `${quoteIdent(name)} ${type}${notNull ? ' NOT NULL' : ''} DEFAULT ${byDefault}`;
 }
 
 function columnDefinition(column: DestinationColumn): string {

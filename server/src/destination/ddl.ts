@@ -3,6 +3,7 @@ import type { PgSession } from '../db/session.ts';
 import { must } from '../lib/assert.ts';
 import type { DestinationTable } from '../model/destination-table.ts';
 import { MillraceError } from '../model/error.ts';
+import { layoutSignature } from '../model/layout.ts';
 import { objectLabel } from '../model/table.ts';
 import { type QualifiedName, quoteIdent } from '../pg/ident.ts';
 import * as sql from './ddl.sql.ts';
@@ -52,7 +53,14 @@ export async function createDestinationTable(session: PgSession, owner: TableOwn
     const oid = existing?.oid ?? must((await readRelations(session, [table]))[0], 'the table just created').oid;
     if (existing === undefined) await assertOwnExpressions(session, table, oid);
     const { schema, name, columns, identity } = table;
-    await setObjectState(session, owner.fence, owner.source, { destination: { schema, name }, destinationOid: oid, columns, identity });
+    const layout = layoutSignature(table.layout);
+    await setObjectState(session, owner.fence, owner.source, {
+      destination: { schema, name },
+      destinationOid: oid,
+      columns,
+      identity,
+      layout,
+    });
     return { kind: existing === undefined ? 'created' : 'found', oid };
   });
 }
@@ -206,11 +214,15 @@ function vanished(table: QualifiedName): MillraceError {
 }
 
 function sameColumns(existing: readonly ExistingColumn[], table: DestinationTable): boolean {
+  const wanted = [
+    ...table.columns.map(({ name, type, transfer }) => ({ name, type, generated: transfer === 'generated' })),
+    ...table.metadata.map(({ name, type }) => ({ name, type, generated: false })),
+  ];
   return (
-    existing.length === table.columns.length &&
+    existing.length === wanted.length &&
     existing.every((column, index) => {
-      const wanted = table.columns[index];
-      return wanted?.name === column.name && sameRef(column.type, wanted.type) && column.generated === (wanted.transfer === 'generated');
+      const other = wanted[index];
+      return other?.name === column.name && sameRef(column.type, other.type) && column.generated === other.generated;
     })
   );
 }

@@ -2,6 +2,7 @@
 import type { Row } from '../db/session.ts';
 import { must } from '../lib/assert.ts';
 import type { DestinationColumn } from '../model/destination-table.ts';
+import { layoutSignature, NATIVE_LAYOUT } from '../model/layout.ts';
 import type { ObjectState } from '../model/object-state.ts';
 import type { RowIdentity, SourceLeaf } from '../model/table.ts';
 import type { QualifiedName } from '../pg/ident.ts';
@@ -80,6 +81,8 @@ export interface ObjectRecord {
   readonly leaves: readonly SourceLeaf[] | null;
   /** How the table was published when its load began, see `membershipOf()`; null: not known. */
   readonly published: string | null;
+  /** `layoutSignature()` of the layout that the table was made with. */
+  readonly layout: string;
   /** Grows with every historical load; chunks of earlier ones count for nothing. */
   readonly copyGeneration: number;
   readonly counters: ObjectCounters;
@@ -182,6 +185,7 @@ export const OBJECT_COLUMNS = [
   'overlap',
   'leaves',
   'published',
+  'layout',
 ] as const;
 
 export function objectOf(row: Row): ObjectRecord {
@@ -205,6 +209,7 @@ export function objectOf(row: Row): ObjectRecord {
     overlap: text(row, 23) === 't',
     leaves: optional(row, 24, (json) => JSON.parse(json) as readonly SourceLeaf[]),
     published: row[25] ?? null,
+    layout: row[26] ?? layoutSignature(NATIVE_LAYOUT),
     copyGeneration: Number(text(row, 16)),
     counters: {
       rowsCopied: BigInt(text(row, 17)),

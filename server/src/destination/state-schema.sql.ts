@@ -5,7 +5,7 @@ import { STATE_SCHEMA } from './names.ts';
 const S = quoteIdent(STATE_SCHEMA);
 
 /** The version that this program writes: the number of migrations. */
-export const STATE_VERSION = 1;
+export const STATE_VERSION = 2;
 
 /** Creates the schema for its owner alone. */
 export const CREATE_SCHEMA: readonly string[] = [`CREATE SCHEMA ${S}`, `REVOKE ALL ON SCHEMA ${S} FROM PUBLIC`];
@@ -104,6 +104,8 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
      )`,
     `CREATE INDEX event_pipeline_id ON ${S}.event (pipeline, id)`,
   ],
+  // The layout that the object's table was made with. Null: from a version that had one only.
+  [`ALTER TABLE ${S}.object ADD COLUMN layout pg_catalog.text`],
 ];
 
 /** Drops everything that the migrations made, children first; fails rather than take along what others built on it. */

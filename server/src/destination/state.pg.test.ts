@@ -7,6 +7,7 @@ import { parseLsn } from '../pg/lsn.ts';
 import { addEvent, KEPT_EVENTS, loadEvents, requestObjectChange } from './state-requests.ts';
 import { installState, readStateVersion, removeStateIfEmpty } from './state-install.ts';
 import type { Fence } from './state-records.ts';
+import { STATE_VERSION } from './state-schema.sql.ts';
 import {
   deletePipeline,
   forgetChunks,
@@ -50,7 +51,7 @@ describe('the state schema', () => {
     const database = await pg.destination.createDatabase();
     const sessions = await Promise.all(Array.from({ length: 6 }, () => database.open()));
     await Promise.all(sessions.map(installState));
-    expect(await readStateVersion(sessions[0] as PgSession)).toEqual({ kind: 'installed', version: 1 });
+    expect(await readStateVersion(sessions[0] as PgSession)).toEqual({ kind: 'installed', version: STATE_VERSION });
     const outsider = await database.open({ role: await pg.destination.createRole() });
     await expect(outsider.query('SELECT version FROM _millrace.version')).rejects.toMatchObject({ facts: { sqlstate: '42501' } });
   });

@@ -88,6 +88,7 @@ export const OBJECT_PATCH_TYPES = {
   leaves: 'pg_catalog.jsonb',
   published: 'pg_catalog.text',
   copy_generation: 'pg_catalog.int4',
+  layout: 'pg_catalog.text',
 } as const;
 
 /** The present value of each counter is replaced when a new load begins. */

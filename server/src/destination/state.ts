@@ -106,6 +106,7 @@ export interface ObjectPatch {
   readonly leaves?: readonly SourceLeaf[] | null;
   readonly published?: string | null;
   readonly copyGeneration?: number;
+  readonly layout?: string;
   /** Sets all counters to 0: a new historical load begins. */
   readonly resetCounters?: true;
 }
@@ -213,26 +214,35 @@ type PatchValue = string | number | boolean | null;
 function patchValues(patch: ObjectPatch): readonly (readonly [PatchColumn, PatchValue])[] {
   const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
   const lsn = (value: Lsn | null): string | null => (value === null ? null : formatLsn(value));
-  const entries: (readonly [PatchColumn, PatchValue])[] = [];
-  if (patch.sourceOid !== undefined) entries.push(['source_oid', patch.sourceOid]);
-  if (patch.state !== undefined) entries.push(['state', patch.state]);
-  if (patch.restartRequested !== undefined) entries.push(['restart_requested', patch.restartRequested]);
-  if (patch.resumeRequested !== undefined) entries.push(['resume_requested', patch.resumeRequested]);
-  if (patch.reason !== undefined) entries.push(['reason', json(patch.reason === null ? null : writeReason(patch.reason))]);
-  if (patch.destination !== undefined) {
-    entries.push(['destination_schema', patch.destination?.schema ?? null], ['destination_name', patch.destination?.name ?? null]);
-  }
-  if (patch.destinationOid !== undefined) entries.push(['destination_oid', patch.destinationOid]);
-  if (patch.columns !== undefined) entries.push(['columns', json(patch.columns)]);
-  if (patch.identity !== undefined) entries.push(['identity', json(patch.identity)]);
-  if (patch.snapshot !== undefined) entries.push(['snapshot', patch.snapshot]);
-  if (patch.snapshotLsn !== undefined) entries.push(['snapshot_lsn', lsn(patch.snapshotLsn)]);
-  if (patch.appliedLsn !== undefined) entries.push(['applied_lsn', lsn(patch.appliedLsn)]);
-  if (patch.overlap !== undefined) entries.push(['overlap', patch.overlap]);
-  if (patch.leaves !== undefined) entries.push(['leaves', json(patch.leaves)]);
-  if (patch.published !== undefined) entries.push(['published', patch.published]);
-  if (patch.copyGeneration !== undefined) entries.push(['copy_generation', patch.copyGeneration]);
-  return entries;
+  const entries: Readonly<Record<PatchColumn, PatchValue | undefined>> = {
+    source_oid: patch.sourceOid,
+    state: patch.state,
+    restart_requested: patch.restartRequested,
+    resume_requested: patch.resumeRequested,
+    reason: given(patch.reason, (reason) => json(reason === null ? null : writeReason(reason))),
+    destination_schema: given(patch.destination, (name) => name?.schema ?? null),
+    destination_name: given(patch.destination, (name) => name?.name ?? null),
+    destination_oid: patch.destinationOid,
+    columns: given(patch.columns, json),
+    identity: given(patch.identity, json),
+    snapshot: patch.snapshot,
+    snapshot_lsn: given(patch.snapshotLsn, lsn),
+    applied_lsn: given(patch.appliedLsn, lsn),
+    overlap: patch.overlap,
+    leaves: given(patch.leaves, json),
+    published: patch.published,
+    copy_generation: patch.copyGeneration,
+    layout: patch.layout,
+  };
+  return (Object.keys(entries) as PatchColumn[]).flatMap((column) => {
+    const value = entries[column];
+    return value === undefined ? [] : [[column, value] as const];
+  });
+}
+
+/** Absent stays absent; what is null may mean something. */
+function given<T>(value: T | undefined, write: (value: T) => PatchValue): PatchValue | undefined {
+  return value === undefined ? undefined : write(value);
 }
 
 function boundElsewhere(binding: PipelineBinding, owner: Row): MillraceError {

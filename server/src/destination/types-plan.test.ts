@@ -6,6 +6,7 @@ import { binarySafe, columnsThatNeedBinary } from './types-binary.ts';
 import type { DestinationTypes } from './types-existing.ts';
 import { planTypes, typeLookup } from './types-plan.ts';
 import { planTable, type TablePlan } from './types-table.ts';
+import { NATIVE_LAYOUT } from '../model/layout.ts';
 
 const DESTINATION: DestinationTypes = {
   versionNum: 170_000,
@@ -245,6 +246,7 @@ describe('planning a table', () => {
       destination: DESTINATION,
       collationsAgree,
       sourceVersionNum: 170_000,
+      layout: NATIVE_LAYOUT,
     });
   }
 

@@ -4,11 +4,14 @@ import {
   type DestinationTable,
   type ExcludedColumn,
   type ExclusionReason,
+  type MetadataColumn,
   MAX_COLUMNS,
 } from '../model/destination-table.ts';
 import type { ErrorName } from '../model/error-catalogue.ts';
+import type { Layout } from '../model/layout.ts';
 import type { RowIdentity, SourceColumn, SourceTable, SourceType } from '../model/table.ts';
 import type { QualifiedName } from '../pg/ident.ts';
+import { metadataColumns } from './metadata.ts';
 import { fitName } from './names.ts';
 import { binarySafe, columnsThatNeedBinary } from './types-binary.ts';
 import type { DestinationTypes } from './types-existing.ts';
@@ -28,11 +31,15 @@ export interface TablePlanInput {
   readonly collationsAgree: boolean;
   /** `server_version_num` of the source. */
   readonly sourceVersionNum: number;
+  readonly layout: Layout;
 }
 
 /** Why a table can't have a twin; `column` is null when it is about the whole table. */
 export interface TableProblem {
-  readonly errorName: Extract<ErrorName, 'type_refused' | 'type_missing' | 'type_conflict' | 'row_too_wide' | 'identity_missing'>;
+  readonly errorName: Extract<
+    ErrorName,
+    'type_refused' | 'type_missing' | 'type_conflict' | 'row_too_wide' | 'identity_missing' | 'name_collision'
+  >;
   readonly column: string | null;
   readonly cause: string;
   readonly fix?: string | undefined;
@@ -65,14 +72,20 @@ export function planTable(input: TablePlanInput): TablePlan {
   const binary = binarySafe(sent, input.types, input.destination, input.sourceVersionNum);
   const versions = { sourceVersionNum: input.sourceVersionNum, destinationVersionNum: input.destination.versionNum };
   const needBinary = columnsThatNeedBinary(sent, input.types, versions);
-  problems.push(...widthProblems(columns), ...keyProblems(source.identity, columns, excluded));
+  const metadata = metadataColumns(input.layout);
+  problems.push(
+    ...widthProblems(columns.length + metadata.length),
+    ...nameProblems(columns, metadata),
+    ...keyProblems(source.identity, columns, excluded),
+  );
   if (!binary) problems.push(...needBinary.map(({ name }) => textProblem(name, 'another column of the table can not be binary')));
   if (problems.length > 0) return { kind: 'refused', problems };
   const keys = keysOf(source, columns);
   const notNull = new Set([...keys.primaryKey, ...keys.uniqueKey]);
   const constrained = columns.map((column) => ({ ...column, notNull: notNull.has(column.name) }));
   const needsBinary = needBinary.map((column) => column.name);
-  return { kind: 'table', definitions, table: { ...input.name, columns: constrained, excluded, ...keys, binarySafe: binary, needsBinary } };
+  const table = { ...input.name, columns: constrained, excluded, metadata, layout: input.layout, ...keys, binarySafe: binary, needsBinary };
+  return { kind: 'table', definitions, table };
 }
 
 /** Why a column of `columnsThatNeedBinary` can't be replicated; `because`: what forces the text form. */
@@ -153,9 +166,19 @@ function isCollatable(oid: number, types: ReadonlyMap<number, SourceType>, depth
 
 const MAX_TYPE_DEPTH = 16;
 
-function widthProblems(columns: readonly DestinationColumn[]): readonly TableProblem[] {
-  if (columns.length <= MAX_COLUMNS) return [];
-  return [{ errorName: 'row_too_wide', column: null, cause: `the table has ${columns.length} columns; a table can have ${MAX_COLUMNS}` }];
+function widthProblems(count: number): readonly TableProblem[] {
+  if (count <= MAX_COLUMNS) return [];
+  return [{ errorName: 'row_too_wide', column: null, cause: `the table needs ${count} columns; a table can have ${MAX_COLUMNS}` }];
+}
+
+/** A source that holds another system's metadata columns, since it is a warehouse itself perhaps. */
+function nameProblems(columns: readonly DestinationColumn[], metadata: readonly MetadataColumn[]): readonly TableProblem[] {
+  const ours = new Set(metadata.map(({ name }) => name));
+  return columns.flatMap(({ name }): readonly TableProblem[] => {
+    if (!ours.has(name)) return [];
+    const cause = `column ${JSON.stringify(name)} has the name of a metadata column`;
+    return [{ errorName: 'name_collision', column: name, cause, fix: 'Choose another set of `metadata_columns`, or skip the object.' }];
+  });
 }
 
 /** A key must arrive with every change and must not change its text by itself. Columns that are refused anyway need no second reason. */

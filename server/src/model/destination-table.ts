@@ -1,5 +1,6 @@
 // What a destination table looks like: the columns that are written, how each gets its value, and what makes a row unique.
 import type { QualifiedName } from '../pg/ident.ts';
+import type { Layout } from './layout.ts';
 import type { RowIdentity } from './table.ts';
 
 /**
@@ -40,6 +41,22 @@ export interface DestinationColumn {
   readonly expression: string | null;
 }
 
+/** A column of ours at the end of a destination table. The server fills it in; expressions are SQL of our own making. */
+export interface MetadataColumn {
+  readonly name: string;
+  readonly type: TypeRef;
+  readonly typeSql: string;
+  readonly notNull: boolean;
+  /** The column's DEFAULT: what a row gets that is inserted. */
+  readonly byDefault: string;
+  /** What a change of the row sets; null: it stays. */
+  readonly onChange: string | null;
+  /** What a delete sets that leaves the row; null: it stays. */
+  readonly onDelete: string | null;
+  /** Whether its value tells rows that are deleted at the source: true, or not NULL. */
+  readonly isMark: boolean;
+}
+
 /** Why a generated column does not exist at the destination. Its values are derived, so no data is lost. */
 export type ExclusionReason =
   | 'expression_uses_user_objects'
@@ -60,6 +77,9 @@ export interface DestinationTable extends QualifiedName {
   /** In the source's column order; excluded columns are not among them. */
   readonly columns: readonly DestinationColumn[];
   readonly excluded: readonly ExcludedColumn[];
+  /** Our own columns, after `columns`. */
+  readonly metadata: readonly MetadataColumn[];
+  readonly layout: Layout;
   /** Destination names of the primary key's columns in index order; empty when there is none. */
   readonly primaryKey: readonly string[];
   /** Destination names of the replica-identity index's columns where they differ from the primary key; else empty. */

@@ -17,6 +17,7 @@ import type { QualifiedName } from '../../src/pg/ident.ts';
 import type { Snapshot } from '../../src/pg/snapshot.ts';
 import { readTables } from '../../src/source/catalog.ts';
 import { columnTypeOids, readTypes } from '../../src/source/types.ts';
+import { NATIVE_LAYOUT } from '../../src/model/layout.ts';
 
 export interface Attempt {
   readonly servers: CopyServers;
@@ -104,7 +105,7 @@ async function prepare(
   const types = await readTypes(source, columnTypeOids([table]));
   const rule = attempt.schema === undefined ? ({ kind: 'source' } as const) : ({ kind: 'destination', schema: attempt.schema } as const);
   const [plan] = await planTables(destination, {
-    tables: [{ source: table, name }],
+    tables: [{ source: table, name, layout: NATIVE_LAYOUT }],
     tableNames: [name],
     types,
     rule,

@@ -14,6 +14,7 @@ import { readTables } from '../../src/source/catalog.ts';
 import { columnTypeOids, readTypes } from '../../src/source/types.ts';
 import type { TestDatabase } from '../pg/test-database.ts';
 import type { Postgres } from '../pg/use-postgres.ts';
+import { NATIVE_LAYOUT } from '../../src/model/layout.ts';
 
 export interface Pair {
   readonly source: TestDatabase;
@@ -38,7 +39,7 @@ export async function planPair(
     rule,
     tables.map(({ schema, name }) => ({ schema, name, target: null, assigned: null })),
   );
-  const planned = tables.map((table, index) => ({ source: table, name: must(names[index], 'a name') }));
+  const planned = tables.map((table, index) => ({ source: table, name: must(names[index], 'a name'), layout: NATIVE_LAYOUT }));
   const collationsAgree = (await readCollation(reader)) === (await readCollation(session));
   const plans = await planTables(session, {
     tables: planned,

@@ -5,6 +5,7 @@ import { blindObserver, type PipelineObserver } from '../../src/app/pipeline/obs
 import type { PipelineRun, PipelineTuning } from '../../src/app/pipeline/pipeline-run.ts';
 import { runPipeline } from '../../src/app/pipeline/run-pipeline.ts';
 import { createLog } from '../../src/app/log.ts';
+import { NATIVE_LAYOUT } from '../../src/model/layout.ts';
 import { type Log, silentLog } from '../../src/lib/log.ts';
 import type { TestDatabase } from '../pg/test-database.ts';
 
@@ -29,6 +30,7 @@ export function pipelineSettings(source: TestDatabase, destination: TestDatabase
     schemas: null,
     objects: [],
     namespace: { kind: 'source' },
+    layout: NATIVE_LAYOUT,
     ...options.settings,
   };
 }

@@ -8,6 +8,7 @@ import { quoteIdent } from '../../src/pg/ident.ts';
 import type { PipelineSettings } from '../../src/app/config/settings.ts';
 import { pipelineSettings } from '../pipeline/pipeline.ts';
 import { objectStates, useScenarios } from '../pipeline/scenario.ts';
+import { PLAIN_OBJECT } from '../../src/app/config/settings.ts';
 
 const servers = useScenarios();
 
@@ -49,7 +50,7 @@ describe('a table that the role may not read', () => {
     const options = {
       settings: {
         source: { name: 'source', type: 'generic', connection: pair.source.settings(role) },
-        objects: [{ schema: 'public', name: 'unwanted', include: false, target: null }],
+        objects: [{ ...PLAIN_OBJECT, schema: 'public', name: 'unwanted', include: false }],
       },
     } as const;
     const findings = await check(pipelineSettings(pair.source, pair.destination, options));

@@ -7,6 +7,7 @@ import { silentLog } from '../../src/lib/log.ts';
 import { waitFor } from '../pg/wait-for.ts';
 import { pipelineSettings } from '../pipeline/pipeline.ts';
 import { type Pair, useScenarios } from '../pipeline/scenario.ts';
+import { PLAIN_OBJECT } from '../../src/app/config/settings.ts';
 
 const servers = useScenarios();
 
@@ -30,7 +31,7 @@ describe('the status of a pipeline', () => {
     await pair.source.query(
       'CREATE TABLE public.t (id int PRIMARY KEY); INSERT INTO public.t VALUES (1); CREATE TABLE public.others (n int)',
     );
-    const settings = { objects: [{ schema: 'public', name: 'others', include: false, target: null }] };
+    const settings = { objects: [{ ...PLAIN_OBJECT, schema: 'public', name: 'others', include: false }] };
     const pipeline = pair.start({ settings });
     await pair.untilState('streaming', 't');
     await pair.untilEqual('t');

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { TestDatabase } from '../pg/test-database.ts';
 import { waitFor } from '../pg/wait-for.ts';
 import { rowsOf, useScenarios } from '../pipeline/scenario.ts';
+import { PLAIN_OBJECT } from '../../src/app/config/settings.ts';
 
 const servers = useScenarios();
 
@@ -104,7 +105,7 @@ describe('while tables are loaded', () => {
     await pair.source.query('CREATE TABLE public.small (id int PRIMARY KEY, v text)');
     await pair.source.query(LARGE.split(';')[0] ?? '');
     await pair.source.query("INSERT INTO public.small VALUES (1, 'old')");
-    await pair.once({ settings: { objects: [{ schema: 'public', name: 't', include: false, target: null }] } });
+    await pair.once({ settings: { objects: [{ ...PLAIN_OBJECT, schema: 'public', name: 't', include: false }] } });
     const pipeline = pair.start({ tuning: SLOWLY });
     await pair.destination.query("UPDATE _millrace.object SET desired = 'included'");
     // The load of the large table stands still while nothing can be written to it.

@@ -5,6 +5,7 @@ import { usePostgres } from '../pg/use-postgres.ts';
 import { expectEqual, table, untilEqual } from '../pipeline/compare.ts';
 import { asRoles, grantTables, roledEnds } from '../pipeline/roles.ts';
 import { startWatched, watchOnce } from '../pipeline/watched.ts';
+import { PLAIN_OBJECT } from '../../src/app/config/settings.ts';
 
 const pg = usePostgres();
 
@@ -86,7 +87,7 @@ test('a table without SELECT, and one in a schema without USAGE, are left out; a
   const objects = [
     ['public', 'secret'],
     ['closed', 't'],
-  ].map(([schema = '', table = '']) => ({ schema, name: table, include: true, target: null }));
+  ].map(([schema = '', table = '']) => ({ ...PLAIN_OBJECT, schema, name: table }));
   const seen = await watchOnce(ends, { ...asRoles(ends), objects });
   expect(seen.all('streaming')).toEqual(['public.t']);
   expect(seen.reason('public.secret')).toMatchObject({ errorName: 'select_missing', fix: `GRANT SELECT ON "public"."secret" TO ${name};` });

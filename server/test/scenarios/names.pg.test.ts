@@ -5,6 +5,7 @@ import { usePostgres } from '../pg/use-postgres.ts';
 import { type ComparedTable, type Ends, expectEqual, table } from '../pipeline/compare.ts';
 import { runOnce } from '../pipeline/pipeline.ts';
 import { watchOnce } from '../pipeline/watched.ts';
+import { PLAIN_OBJECT } from '../../src/app/config/settings.ts';
 
 const pg = usePostgres();
 
@@ -176,7 +177,7 @@ test('of two tables that want one name the second gets a suffix, and keeps it', 
 test('two targets of one name are refused before anything is made', async () => {
   const ends = await twoDatabases();
   await ends.source.query('CREATE TABLE public.a (id int PRIMARY KEY); CREATE TABLE public.b (id int PRIMARY KEY)');
-  const objects = ['a', 'b'].map((name) => ({ schema: 'public', name, include: true, target: 'one' }));
+  const objects = ['a', 'b'].map((name) => ({ ...PLAIN_OBJECT, schema: 'public', name, target: 'one' }));
   await expect(watchOnce(ends, { objects })).rejects.toMatchObject({ errorName: 'name_collision' });
   expect(
     await ends.source.query('SELECT slot_name FROM pg_catalog.pg_replication_slots WHERE database = pg_catalog.current_database()'),

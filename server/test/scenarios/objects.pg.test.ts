@@ -4,6 +4,7 @@ import { type ObjectRequest, requestObjectChange } from '../../src/destination/s
 import { waitFor } from '../pg/wait-for.ts';
 import { ChunkGate } from '../pipeline/chunk-gate.ts';
 import { objectStates, type Pair, rowsOf, useScenarios } from '../pipeline/scenario.ts';
+import { PLAIN_OBJECT } from '../../src/app/config/settings.ts';
 
 const servers = useScenarios();
 
@@ -237,7 +238,7 @@ describe('a table that is new at the source', () => {
     const pair = await servers.pair();
     await twoTables(pair);
     await pair.source.query('CREATE TABLE public.c (id int PRIMARY KEY, v text)');
-    await pair.once({ settings: { objects: [{ schema: 'public', name: 'c', include: false, target: null }] } });
+    await pair.once({ settings: { objects: [{ ...PLAIN_OBJECT, schema: 'public', name: 'c', include: false }] } });
     const writer = await pair.source.open();
     await writer.query('BEGIN');
     await writer.query("INSERT INTO public.c VALUES (1, 'before it is included')");

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MillraceError } from '../../model/error.ts';
 import { loadFile } from './load.ts';
+import { PLAIN_OBJECT } from './settings.ts';
 
 let directory = '';
 beforeAll(() => {
@@ -123,9 +124,9 @@ describe('a good file', () => {
       defaultObjectState: 'skipped',
       schedule: 'manual',
       objects: [
-        { schema: 'public', name: 'orders', include: true, target: 'orders_eu' },
-        { schema: 'My.Schema', name: 'a "b"', include: false, target: null },
-        { schema: 'public', name: 'customers', include: true, target: null },
+        { ...PLAIN_OBJECT, schema: 'public', name: 'orders', target: 'orders_eu' },
+        { ...PLAIN_OBJECT, schema: 'My.Schema', name: 'a "b"', include: false },
+        { ...PLAIN_OBJECT, schema: 'public', name: 'customers' },
       ],
     });
   });
@@ -382,10 +383,7 @@ describe('a bad file is refused with line, column and hint', () => {
     ['frequency_profile: hevo_current'],
     ['merge_tables: true'],
     ['preset: airbyte'],
-    ['deletes: soft'],
-    ['metadata_columns: hevo'],
     ['raw_tables: true'],
-    ['raw_schema: airbyte_internal'],
     ['types: hevo'],
     ['history: true'],
     ['detect_deletes: true'],

@@ -3,6 +3,7 @@ import { didYouMean } from '@millrace/contract/did-you-mean';
 import type { FilePipeline } from '@millrace/contract/file';
 import { formatObjectName, isObjectNameProblem, parseObjectName } from '@millrace/contract/object-name';
 import type { NamespaceRule } from '../../destination/names.ts';
+import { readLayout } from './layouts.ts';
 import type { Place } from './place.ts';
 import type { DestinationSettings, ObjectSettings, PipelineSettings, SourceSettings } from './settings.ts';
 
@@ -42,6 +43,7 @@ export function readPipeline(name: string, raw: FilePipeline, servers: Servers, 
     schemas,
     objects: objects.map(({ key: _key, ...settings }) => settings),
     namespace,
+    layout: readLayout(raw, place),
   };
 }
 
@@ -59,7 +61,7 @@ function lookUp<T>(kind: 'source' | 'destination', name: string, known: Readonly
 }
 
 function readNamespace(raw: FilePipeline, schema: string | null, place: Place): NamespaceRule {
-  const rule = raw.namespace ?? (schema === null ? 'source' : 'destination');
+  const rule = raw.namespace ?? (schema === null && raw.preset !== 'prequel' ? 'source' : 'destination');
   if (rule === 'source') return { kind: 'source' };
   if (rule === 'destination') {
     if (schema === null)
@@ -139,7 +141,7 @@ function readObjects(raw: FilePipeline, schemas: readonly string[] | null, place
         `add ${JSON.stringify(name.schema)} to schemas, or remove the object`,
       );
     }
-    objects.set(label, { ...name, include, target: object.target ?? null, key });
+    objects.set(label, { ...name, include, target: object.target ?? null, syncMode: object.sync_mode ?? null, key });
   }
   return [...objects.values()];
 }

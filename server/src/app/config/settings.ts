@@ -2,6 +2,8 @@
 import type { ObjectName } from '@millrace/contract/object-name';
 import type { NamespaceRule } from '../../destination/names.ts';
 import type { ConnectionSettings } from '../../model/connection.ts';
+import type { Layout, SyncMode } from '../../model/layout.ts';
+import type { QualifiedName } from '../../pg/ident.ts';
 import type { Problem } from './problem.ts';
 
 /** A source server; `type` only decides which hints and checks apply. */
@@ -16,11 +18,16 @@ export interface DestinationSettings {
   readonly connection: ConnectionSettings;
 }
 
+/** What an object has of which the file says nothing more than its name. */
+export const PLAIN_OBJECT = { include: true, target: null, syncMode: null } as const;
+
 /** What the file says of one object. */
 export interface ObjectSettings extends ObjectName {
   readonly include: boolean;
   /** The destination table's name; null: the source's. */
   readonly target: string | null;
+  /** Null: the pipeline's. */
+  readonly syncMode: SyncMode | null;
 }
 
 export interface PipelineSettings {
@@ -36,6 +43,14 @@ export interface PipelineSettings {
   readonly schemas: readonly string[] | null;
   readonly objects: readonly ObjectSettings[];
   readonly namespace: NamespaceRule;
+  /** Of objects that say nothing else. */
+  readonly layout: Layout;
+}
+
+/** The layout of one object's table. */
+export function layoutOf({ layout, objects }: Pick<PipelineSettings, 'layout' | 'objects'>, table: QualifiedName): Layout {
+  const listed = objects.find((object) => object.schema === table.schema && object.name === table.name);
+  return listed === undefined || listed.syncMode === null ? layout : { ...layout, syncMode: listed.syncMode };
 }
 
 /** The whole file. Lists are in the file's order. */

@@ -39,7 +39,6 @@ function refusePipeline(pipeline: FilePipeline, place: Place): void {
     if (value !== undefined && value !== onlyValue)
       place.refuse(key, `${key}: ${String(value)}`, `use ${key}: ${String(onlyValue)}, or remove the line`);
   }
-  if (pipeline.raw_schema !== undefined) place.refuse('raw_schema', 'a raw layout', 'remove the line');
   for (const key of CUSTOM_SQL_KEYS) {
     if (pipeline[key] !== undefined && pipeline.mode === 'logical') {
       place.problem(
@@ -64,9 +63,6 @@ function refusePipeline(pipeline: FilePipeline, place: Place): void {
 const ONLY_VALUES = {
   frequency_profile: 'free',
   merge_tables: false,
-  preset: 'native',
-  deletes: 'hard',
-  metadata_columns: 'none',
   raw_tables: false,
   types: 'native',
   history: false,

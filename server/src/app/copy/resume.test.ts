@@ -4,6 +4,7 @@ import { LSN_ZERO } from '../../pg/lsn.ts';
 import { parseSnapshot } from '../../pg/snapshot.ts';
 import type { CopyLeaf } from '../../source/chunks.ts';
 import { type CopyFacts, decideCopy, type FinishedPiece, hasSingleKey, isComplete, type UnfinishedCopy } from './resume.ts';
+import { NATIVE_LAYOUT } from '../../model/layout.ts';
 
 const LEAF: CopyLeaf = { oid: 1, schema: 's', name: 't', relfilenode: 10, pages: 9, sizeBytes: 9, byPages: true, only: true };
 
@@ -85,6 +86,8 @@ describe('a single key', () => {
     name: 't',
     columns: [],
     excluded: [],
+    metadata: [],
+    layout: NATIVE_LAYOUT,
     primaryKey: [],
     uniqueKey: [],
     identity: { kind: 'none' },

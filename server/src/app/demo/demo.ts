@@ -11,6 +11,7 @@ import { verifyPipeline } from '../operations/verify.ts';
 import { type DemoClusters, startDemoClusters } from './clusters.ts';
 import { createShop } from './shop.ts';
 import { ShopWorkload } from './workload.ts';
+import { NATIVE_LAYOUT } from '../../model/layout.ts';
 
 const PIPELINE = 'shop_to_warehouse';
 const TRANSACTIONS_PER_SECOND = 100;
@@ -104,6 +105,7 @@ function demoPipeline(clusters: DemoClusters): PipelineSettings {
     schemas: null,
     objects: [],
     namespace: { kind: 'source' },
+    layout: NATIVE_LAYOUT,
   };
 }
 

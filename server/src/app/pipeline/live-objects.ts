@@ -4,6 +4,7 @@ import type { LiveObject } from '../../engine/live-object.ts';
 import { type DestinationColumn, type DestinationTable, writtenColumns } from '../../model/destination-table.ts';
 import { MillraceError } from '../../model/error.ts';
 import { CATALOGUE, type ErrorName } from '../../model/error-catalogue.ts';
+import { layoutSignature } from '../../model/layout.ts';
 import type { ObjectState } from '../../model/object-state.ts';
 import { objectLabel, type RowIdentity, type SourceLeaf } from '../../model/table.ts';
 import type { QualifiedName } from '../../pg/ident.ts';
@@ -63,10 +64,11 @@ function resumptionByState({ record, desired, checkpoint }: KnownObject): Resump
   }
 }
 
-/** Made anew under the name, or found by another key. */
+/** Made anew under the name, found by another key, or to be laid out otherwise. */
 function isAnotherTable({ record, source, outcome }: PlannedObject): boolean {
   if (record === null || outcome.kind === 'refused') return false;
   if (record.sourceOid !== source.oid) return true;
+  if (record.destinationOid !== null && record.layout !== layoutSignature(outcome.table.layout)) return true;
   return record.identity !== null && !sameIdentity(record.identity, outcome.table.identity);
 }
 

@@ -17,7 +17,7 @@ import type { IneligibleRelation } from '../../source/eligibility.ts';
 import { readPublications } from '../../source/publication.ts';
 import { membershipOf, missingPublication } from '../../source/publication-plan.ts';
 import { columnTypeOids, readTypes } from '../../source/types.ts';
-import type { PipelineSettings } from '../config/settings.ts';
+import { layoutOf, type PipelineSettings } from '../config/settings.ts';
 import { pipelineNames } from './names.ts';
 
 /** One table of the source, with the decision about it. */
@@ -113,7 +113,7 @@ async function outcomesOf(
   const types = await readTypes(source, columnTypeOids(tables));
   const collationsAgree = (await readCollation(source)) === (await readCollation(destination));
   const plans = await planTables(destination, {
-    tables: tables.map((table, index) => ({ source: table, name: names[index] ?? table })),
+    tables: tables.map((table, index) => ({ source: table, name: names[index] ?? table, layout: layoutOf(settings, table) })),
     tableNames: names,
     types,
     rule: settings.namespace,

@@ -1,0 +1,60 @@
+// The columns that we add to a destination table: their names, types, and what the server writes into them by itself.
+import type { MetadataColumn } from '../model/destination-table.ts';
+import type { Layout, MetadataSet } from '../model/layout.ts';
+import { plainRef, typeSql } from './types-format.ts';
+
+/**
+ * The setting that names the position up to which rows being written are current. A column's DEFAULT reads it: the server fills the
+ * column in, and no row is touched in this process.
+ */
+const LSN_SETTING = 'millrace.lsn';
+
+/** The columns of a table with one row for each row of the source, in the order in which they stand after the source's. */
+export function metadataColumns({ metadata, deletes }: Pick<Layout, 'metadata' | 'deletes'>): readonly MetadataColumn[] {
+  return [...COLUMNS_OF[metadata], ...(deletes === 'soft' ? MARKS_OF[metadata] : [])];
+}
+
+const NOW = 'pg_catalog.now()';
+const POSITION = `NULLIF(pg_catalog.current_setting('${LSN_SETTING}', true), '')::pg_catalog.pg_lsn`;
+
+function column(name: string, type: string, rest: Partial<MetadataColumn> & Pick<MetadataColumn, 'byDefault'>): MetadataColumn {
+  const ref = plainRef('pg_catalog', type);
+  return { name, type: ref, typeSql: typeSql(ref), notNull: true, onChange: null, onDelete: null, isMark: false, ...rest };
+}
+
+/** Written anew with every change of the row. */
+function current(name: string, type: string, expression: string, notNull = true): MetadataColumn {
+  return column(name, type, { byDefault: expression, onChange: expression, onDelete: expression, notNull });
+}
+
+/** True for a row that is deleted at the source. */
+function mark(name: string): MetadataColumn {
+  return column(name, 'bool', { byDefault: 'false', onChange: 'false', onDelete: 'true', isMark: true });
+}
+
+/** When a row was marked; NULL for one that is there. */
+function markedAt(name: string): MetadataColumn {
+  return column(name, 'timestamptz', { byDefault: 'NULL', onChange: 'NULL', onDelete: NOW, notNull: false });
+}
+
+const MILLRACE_MARKS = [mark('_millrace_deleted'), markedAt('_millrace_deleted_at')];
+
+const COLUMNS_OF: Readonly<Record<MetadataSet, readonly MetadataColumn[]>> = {
+  none: [],
+  millrace: [current('_millrace_synced_at', 'timestamptz', NOW), current('_millrace_lsn', 'pg_lsn', POSITION, false)],
+  hevo: [current('__hevo__ingested_at', 'timestamptz', NOW), current('__hevo__loaded_at', 'timestamptz', NOW)],
+  airbyte: [
+    // gen_random_uuid() gives each row its own, also in one COPY. It is part of the server from 13 on.
+    current('_airbyte_raw_id', 'varchar', 'pg_catalog.gen_random_uuid()::pg_catalog.varchar'),
+    current('_airbyte_extracted_at', 'timestamptz', NOW),
+    current('_airbyte_meta', 'jsonb', `'{"changes": []}'::pg_catalog.jsonb`),
+  ],
+};
+
+/** The columns that soft deletes need. */
+const MARKS_OF: Readonly<Record<MetadataSet, readonly MetadataColumn[]>> = {
+  none: MILLRACE_MARKS,
+  millrace: MILLRACE_MARKS,
+  hevo: [mark('__hevo__marked_deleted')],
+  airbyte: [{ ...markedAt('_ab_cdc_deleted_at'), isMark: true }],
+};
