@@ -6,11 +6,13 @@ import { feedBatch } from '../../test/batch/feed-batch.ts';
 import { type Action, anyActions, anyMoves, type Scene, SCENES, Source } from '../../test/batch/source-model.ts';
 import type { TestDatabase } from '../../test/pg/test-database.ts';
 import { usePostgres } from '../../test/pg/use-postgres.ts';
+import type { MemoryRow, Table } from '../../test/batch/memory-destination.ts';
 import { binaryRows } from '../model/batch/binary-rows.ts';
 import { ObjectBatch } from '../model/batch/object-batch.ts';
 import { textRows } from '../model/batch/text-rows.ts';
 import { APPLY_SETTINGS, completeStagedRows, deleteStagedKeys, updateStagedColumns } from './apply.sql.ts';
 import type { ApplyTarget } from './apply-target.ts';
+import { metadataColumns } from './metadata.ts';
 import * as stage from './stage.sql.ts';
 
 const pg = usePostgres();
@@ -51,6 +53,44 @@ describe.each(FORMATS)('in $name format', (format) => {
           expect(await rowsOf(target, format.name)).toEqual(source.rows().sorted());
         }),
         { numRuns: 40 },
+      );
+    });
+  });
+});
+
+describe.each(FORMATS)('in $name format, where rows outlive their deletes', (format) => {
+  describe.each(SCENES)('$name', (scene) => {
+    test.each(['update', 'replace', 'upsert'] as const)('keeps each deleted row as it was, marked, strategy %s', async (strategy) => {
+      const metadata = metadataColumns({ metadata: 'none', deletes: 'soft' });
+      const bare = await sceneTarget(scene, format.name);
+      await database.query(
+        `ALTER TABLE public.scene ADD _millrace_deleted bool NOT NULL DEFAULT false, ADD _millrace_deleted_at timestamptz`,
+      );
+      const target: ApplyTarget = { ...bare, strategy, metadata, deletes: 'soft' };
+      await fc.assert(
+        fc.asyncProperty(anyActions, anyActions, anyMoves, fc.nat(30), async (before, actions, moves, cut) => {
+          const source = new Source(scene, format.name);
+          const graves = new Graves(scene);
+          await database.query('TRUNCATE public.scene');
+          const feed = (part: readonly Action[]): ObjectBatch => {
+            const shape = { format, columns: scene.columns, identity: scene.identity, deletes: 'soft' } as const;
+            const batch = new ObjectBatch(shape, false);
+            for (const action of part) {
+              const then = source.rows();
+              expect(feedBatch(batch, source.run(action))).toBe('done');
+              graves.note(action.kind, then, source.rows());
+            }
+            return batch;
+          };
+          const all = [...actions, ...moves];
+          await rig.commit([{ target, batch: feed(before) }]);
+          await rig.commit([{ target, batch: feed(all.slice(0, cut)) }]);
+          await rig.session.flush([{ target, batch: feed(all.slice(cut, 2 * cut)) }]);
+          await rig.commit([{ target, batch: feed(all.slice(2 * cut)) }]);
+          expect(await rowsOf(target, format.name, 'NOT _millrace_deleted')).toEqual(source.rows().sorted());
+          expect(await rowsOf(target, format.name, '_millrace_deleted AND _millrace_deleted_at IS NOT NULL')).toEqual(graves.all());
+        }),
+        { numRuns: 30 },
       );
     });
   });
@@ -317,15 +357,54 @@ async function load(target: ApplyTarget, source: Source, format: 'text' | 'binar
   if (rows.length > 0) await database.query(`INSERT INTO public.${target.table.name} VALUES ${rows.join(', ')}`);
 }
 
-async function rowsOf(target: ApplyTarget, format: 'text' | 'binary'): Promise<readonly string[]> {
+async function rowsOf(target: ApplyTarget, format: 'text' | 'binary', where = 'true'): Promise<readonly string[]> {
   const bytes = (name: string) => (format === 'binary' ? name : `pg_catalog.convert_to(${name}, 'UTF8')`);
   const columns = target.columns.map((name) => `pg_catalog.encode(${bytes(name)}, 'hex')`);
-  const rows = await database.query(`SELECT ${columns.join(', ')} FROM public.${target.table.name}`);
+  const rows = await database.query(`SELECT ${columns.join(', ')} FROM public.${target.table.name} AS t WHERE ${where}`);
   return rows.map((row) => row.map((value) => value ?? '-').join(' ')).sort();
 }
 
 function batchOf(scene: Scene, source: Source, format: typeof binaryRows, actions: readonly Action[]): ObjectBatch {
-  const batch = new ObjectBatch({ format, columns: scene.columns, identity: scene.identity }, false);
+  const batch = new ObjectBatch({ format, columns: scene.columns, identity: scene.identity, deletes: 'hard' }, false);
   for (const action of actions) expect(feedBatch(batch, source.run(action))).toBe('done');
   return batch;
+}
+
+/** The rows that a table keeps although the source deleted them, each as it was last. */
+class Graves {
+  readonly #scene: Scene;
+  readonly #byKey = new Map<string, string>();
+  readonly #rows: string[] = [];
+
+  constructor(scene: Scene) {
+    this.#scene = scene;
+  }
+
+  /** Takes a statement's effect in. An update of a row without a key leaves nothing of the former row. */
+  note(kind: Action['kind'], before: Table, after: Table): void {
+    if (this.#scene.identity.kind !== 'key') {
+      if (kind === 'delete' || kind === 'truncate') this.#rows.push(...missingRows(before.sorted(), after.sorted()));
+      return;
+    }
+    for (const key of before.keys()) if (after.get(key) === undefined) this.#byKey.set(key, printed(before.get(key) ?? []));
+    for (const key of after.keys()) this.#byKey.delete(key);
+  }
+
+  all(): readonly string[] {
+    return [...this.#byKey.values(), ...this.#rows].sort();
+  }
+}
+
+function printed(row: MemoryRow): string {
+  return row.map((value) => value ?? '-').join(' ');
+}
+
+function missingRows(before: readonly string[], after: readonly string[]): readonly string[] {
+  const left = [...after];
+  return before.filter((row) => {
+    const at = left.indexOf(row);
+    if (at === -1) return true;
+    left.splice(at, 1);
+    return false;
+  });
 }

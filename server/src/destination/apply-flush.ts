@@ -2,7 +2,7 @@
 import type { WireResult, WireSession } from '../db/wire-session.ts';
 import type { KeyedEffect, KeyedPhase, PartialGroup, ReplaceMode } from '../model/batch/keyed-phase.ts';
 import type { MoveEffect } from '../model/batch/move-phase.ts';
-import type { MultisetEffect } from '../model/batch/multiset-phase.ts';
+import type { MultisetDelete, MultisetEffect } from '../model/batch/multiset-phase.ts';
 import type { ObjectBatch, Phase } from '../model/batch/object-batch.ts';
 import type { TransferFormat } from '../model/batch/row-format.ts';
 import type { CopyRows } from '../model/batch/segments.ts';
@@ -73,6 +73,8 @@ export class Flush {
         return this.#keyed(target, phase.effect(this.#mode(target, phase)), format, batch.overlap);
       case 'moves':
         return this.#moves(target, phase.effect(), format);
+      case 'mark_all':
+        return this.run(sql.markAllRows(target));
     }
   }
 
@@ -97,6 +99,16 @@ export class Flush {
     if (effect.changes.segments.rows > 0)
       await this.#updateInPart(target, { columns: allColumns(target), rows: effect.changes }, format, overlap);
     await this.#insert(target, effect.rows, format);
+    await this.#markKeys(target, effect.marks, format);
+  }
+
+  /** Rows whose deletes are ignored are not even looked for. */
+  async #markKeys(target: ApplyTarget, keys: CopyRows, format: TransferFormat): Promise<void> {
+    if (target.deletes !== 'soft' || keys.segments.rows === 0) return;
+    const name = this.#stage(stage.keyStage(target), () => stage.createKeyStage(target));
+    await this.#copy(stage.copyIntoKeyStage(target, format), keys, format);
+    this.run(sql.markStagedKeys(target));
+    this.#clear(name, keys.segments.rows);
   }
 
   async #insert(target: ApplyTarget, rows: CopyRows, format: TransferFormat): Promise<void> {
@@ -132,6 +144,7 @@ export class Flush {
   }
 
   async #moves(target: ApplyTarget, { columns, rows, runs }: MoveEffect, format: TransferFormat): Promise<void> {
+    if (target.deletes !== 'hard') return this.#movesBeside(target, columns, rows, format);
     const inPlace = target.strategy === 'upsert' || (runs.length === 1 && this.#care === 'trusting');
     const name = this.#stage(stage.moveStage(target), () => stage.createMoveStage(target));
     const copy = stage.copyIntoMoveStage(target, columns, format);
@@ -149,7 +162,19 @@ export class Flush {
     this.#clear(name, rows.segments.rows);
   }
 
-  async #multiset(target: ApplyTarget, { deletes, rows }: MultisetEffect, format: TransferFormat): Promise<void> {
+  /** Rows get a new key, and stay under their old one too. */
+  async #movesBeside(target: ApplyTarget, columns: readonly number[], rows: CopyRows, format: TransferFormat): Promise<void> {
+    const name = this.#stage(stage.moveStage(target), () => stage.createMoveStage(target));
+    await this.#copy(stage.copyIntoMoveStage(target, columns, format), rows, format);
+    if (target.rowsMayBeMissing) this.run(sql.dropUnmatched(target, 'old_key'));
+    this.#change(target, sql.completeStagedRows(target, missing(target, columns), 'old_key'), rows.segments.rows);
+    this.run(sql.deleteTakenKeys(target));
+    this.run(sql.insertStagedRows(target, 'old_key'));
+    if (target.deletes === 'soft') this.run(sql.markMovedRows(target));
+    this.#clear(name, rows.segments.rows);
+  }
+
+  async #multiset(target: ApplyTarget, { deletes, rows, marks }: MultisetEffect, format: TransferFormat): Promise<void> {
     for (const { copies, rows: equal } of deletes) {
       const count = equal.segments.rows * copies;
       if (target.columns.length === 0) {
@@ -163,6 +188,15 @@ export class Flush {
       this.#clear(name, equal.segments.rows);
     }
     await this.#copy(sql.copyIntoTarget(target, format), rows, format);
+    if (target.deletes === 'soft') for (const mark of marks) await this.#markEqual(target, mark, format);
+  }
+
+  async #markEqual(target: ApplyTarget, { copies, rows }: MultisetDelete, format: TransferFormat): Promise<void> {
+    const name = await this.#stageRows(target, allColumns(target), rows, format);
+    this.run(sql.MULTISET_SETTINGS);
+    this.#change(target, sql.markStagedRowsOnce(target, copies), rows.segments.rows * copies);
+    this.run(sql.KEYED_SETTINGS);
+    this.#clear(name, rows.segments.rows);
   }
 
   /** Takes the rows that staged rows change out of the table, and what those lack from them. */

@@ -9,6 +9,7 @@ import { faultOf } from './apply-fault.ts';
 import { type Care, Flush, type ObjectWork } from './apply-flush.ts';
 import type { ApplyTarget } from './apply-target.ts';
 import { referredToFromOutside, relationsOfConstraint } from './constraint.sql.ts';
+import { readsPosition, setPosition } from './metadata.ts';
 import { exactly, miscountOf } from './row-guard.ts';
 import { DROP_STAGES } from './stage.sql.ts';
 import { Stages } from './stages.ts';
@@ -206,6 +207,8 @@ export class ApplySession {
   }
 
   async #sendObjects(flush: Flush, works: readonly ObjectWork[]): Promise<void> {
+    const positioned = works.find(({ target }) => readsPosition(target.metadata));
+    if (positioned !== undefined) flush.run(setPosition(positioned.batch.position, 'transaction'));
     for (const work of works) {
       this.#touched.set(work.target.id, work.target);
       await flush.object(work);

@@ -1,6 +1,8 @@
 // What the apply path must know of one destination table: its columns in stream order, how keys compare, and what stands on it.
 import type { PgSession, Row } from '../db/session.ts';
 import { MillraceError } from '../model/error.ts';
+import type { MetadataColumn } from '../model/destination-table.ts';
+import type { DeletePolicy } from '../model/layout.ts';
 import { objectLabel } from '../model/table.ts';
 import { type QualifiedName, quoteIdent } from '../pg/ident.ts';
 
@@ -35,6 +37,9 @@ export interface ApplyTarget {
   /** Indices of columns of text, whose values may be long; of tables without a key only. */
   readonly textColumns: ReadonlySet<number>;
   readonly strategy: ApplyStrategy;
+  /** Our own columns, which the server fills in. */
+  readonly metadata: readonly MetadataColumn[];
+  readonly deletes: DeletePolicy;
   /** Without a historical load, a change of some columns may meet a row that never came: there is nothing to change then. */
   readonly rowsMayBeMissing: boolean;
 }
@@ -47,6 +52,10 @@ export interface TargetRequest {
   readonly keyColumns: readonly string[];
   /** Whether the table holds only what changed since the pipeline began; false when absent. */
   readonly withoutHistory?: boolean | undefined;
+  /** None when absent. */
+  readonly metadata?: readonly MetadataColumn[] | undefined;
+  /** `hard` when absent. */
+  readonly deletes?: DeletePolicy | undefined;
 }
 
 /** Reads the target's facts from the destination's catalogue. Throws `object_schema_changed` when the table or its key is gone. */
@@ -55,7 +64,8 @@ export async function readApplyTarget(session: PgSession, request: TargetRequest
   if (!facts) throw gone(request, 'the destination table is gone');
   const key = await readKey(session, request);
   const textColumns = key.length === 0 ? await readTextColumns(session, request) : new Set<number>();
-  return { ...request, key, textColumns, strategy: strategyFor(facts), rowsMayBeMissing: request.withoutHistory ?? false };
+  const { metadata = [], deletes = 'hard', withoutHistory = false } = request;
+  return { ...request, key, textColumns, strategy: strategyFor(facts), metadata, deletes, rowsMayBeMissing: withoutHistory };
 }
 
 /** All columns as an SQL list. */

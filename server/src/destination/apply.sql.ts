@@ -1,6 +1,7 @@
 // The statements that bring one flush of one object into its table. Rows come through staging tables or straight by COPY.
 import { quoteIdent, quoteName } from '../pg/ident.ts';
 import { type ApplyTarget, columnList } from './apply-target.ts';
+import { unmarkedRows } from './metadata.ts';
 import { keyStage, moveStage, rowStage } from './stage.sql.ts';
 
 /** Session settings of the apply lane: a small staging table must never make the planner read the whole target. */
@@ -45,6 +46,25 @@ export function updateStagedColumns(target: ApplyTarget, columns: readonly numbe
     FROM ${inKeyOrder(target, rowStage(target), names, keys)} WHERE ${matchNewKey(target)}`;
 }
 
+/** Marks the rows whose key is staged: they are deleted at the source, and stay. */
+export function markStagedKeys(target: ApplyTarget): string {
+  const keys = target.key.map((_, i) => `o${i}`);
+  return `UPDATE ONLY ${quoteName(target.table)} AS t SET ${markList(target)}
+    FROM ${inKeyOrder(target, keyStage(target), keys, keys)} WHERE ${matchOldKey(target)} AND ${isUnmarked(target, 't')}`;
+}
+
+/** Marks all rows that are not marked yet. */
+export function markAllRows(target: ApplyTarget): string {
+  return `UPDATE ONLY ${quoteName(target.table)} AS t SET ${markList(target)} WHERE ${isUnmarked(target, 't')}`;
+}
+
+/** Marks rows whose key was changed, where no other row has that key now. */
+export function markMovedRows(target: ApplyTarget): string {
+  const taken = target.key.map((part, i) => `n.c${part.column} ${part.equals} s.o${i}`).join(' AND ');
+  return `UPDATE ONLY ${quoteName(target.table)} AS t SET ${markList(target)} FROM ${moveStage(target)} AS s
+    WHERE ${matchOldKey(target)} AND NOT EXISTS (SELECT FROM ${moveStage(target)} AS n WHERE ${taken})`;
+}
+
 /** Moves rows to their new key where they stand, so that the columns which did not arrive keep their values. */
 export function moveStagedRows(target: ApplyTarget, columns: readonly number[]): string {
   return `UPDATE ONLY ${quoteName(target.table)} AS t SET ${assignmentList(target, columns)}
@@ -55,7 +75,10 @@ export function moveStagedRows(target: ApplyTarget, columns: readonly number[]):
 export function upsertStagedRows(target: ApplyTarget): string {
   const keyColumns = new Set(target.key.map((part) => part.column));
   const others = target.columns.flatMap((name, column) => (keyColumns.has(column) ? [] : [quoteIdent(name)]));
-  const action = others.length === 0 ? 'DO NOTHING' : `DO UPDATE SET ${others.map((name) => `${name} = EXCLUDED.${name}`).join(', ')}`;
+  // What the server would have written into an inserted row.
+  const ours = target.metadata.flatMap(({ name, onChange }) => (onChange === null ? [] : [quoteIdent(name)]));
+  const assignments = [...others, ...ours].map((name) => `${name} = EXCLUDED.${name}`);
+  const action = assignments.length === 0 ? 'DO NOTHING' : `DO UPDATE SET ${assignments.join(', ')}`;
   return `${insertStaged(target, rowStage(target))}
     ON CONFLICT (${target.key.map((part) => nameOf(target, part.column)).join(', ')}) ${action}`;
 }
@@ -80,6 +103,11 @@ export function deleteChangedRows(target: ApplyTarget, by: StagedBy): string {
   return `DELETE FROM ONLY ${quoteName(target.table)} AS t USING ${stageBy(target, by)} AS s WHERE ${match(target, by)}`;
 }
 
+/** Deletes rows that stand under a key which a staged row gets: they were deleted at the source, and stayed. */
+export function deleteTakenKeys(target: ApplyTarget): string {
+  return `DELETE FROM ONLY ${quoteName(target.table)} AS t USING ${moveStage(target)} AS s WHERE ${matchNewKey(target)}`;
+}
+
 /** Inserts staged rows, all columns of them. */
 export function insertStagedRows(target: ApplyTarget, by: StagedBy): string {
   return insertStaged(target, stageBy(target, by));
@@ -92,15 +120,25 @@ export function insertStagedRows(target: ApplyTarget, by: StagedBy): string {
  * Comparison". Candidates are found by hashing the rows' text: sorting the table by `*=` takes fifteen times as long.
  */
 export function deleteStagedRowsOnce(target: ApplyTarget, copies: number): string {
+  return `DELETE FROM ONLY ${quoteName(target.table)} AS d WHERE ${isStagedOnce(target, copies)}`;
+}
+
+/** Marks `copies` rows equal to each staged row, in the same way. */
+export function markStagedRowsOnce(target: ApplyTarget, copies: number): string {
+  return `UPDATE ONLY ${quoteName(target.table)} AS d SET ${markList(target)} WHERE ${isStagedOnce(target, copies)}`;
+}
+
+function isStagedOnce(target: ApplyTarget, copies: number): string {
   const targetNames = target.columns.map((name) => `t.${quoteIdent(name)}`);
   const stagedNames = target.columns.map((_, column) => `s.c${column}`);
-  return `DELETE FROM ONLY ${quoteName(target.table)} AS d WHERE d.ctid = ANY (ARRAY(
+  return `d.ctid = ANY (ARRAY(
     SELECT found.ctid FROM (
       SELECT t.ctid, pg_catalog.row_number() OVER (PARTITION BY s.ctid) AS nth
       FROM ${rowStage(target)} AS s
       JOIN ONLY ${quoteName(target.table)} AS t
         ON ${rowText(target, targetNames)} = ${rowText(target, stagedNames)}
         AND ROW(${targetNames.join(', ')})::pg_catalog.record OPERATOR(pg_catalog.*=) ROW(${stagedNames.join(', ')})::pg_catalog.record
+      WHERE ${isUnmarked(target, 't')}
     ) AS found
     WHERE found.nth <= ${Math.trunc(copies)}))`;
 }
@@ -168,8 +206,19 @@ function matchNewKey(target: ApplyTarget): string {
   return target.key.map((part) => `t.${nameOf(target, part.column)} ${part.equals} s.c${part.column}`).join(' AND ');
 }
 
+/** The staged values of `columns`, and what a change of the row means for our own columns. */
 function assignmentList(target: ApplyTarget, columns: readonly number[]): string {
-  return columns.map((column) => `${nameOf(target, column)} = s.c${column}`).join(', ');
+  const ours = target.metadata.flatMap(({ name, onChange }) => (onChange === null ? [] : [`${quoteIdent(name)} = ${onChange}`]));
+  return [...columns.map((column) => `${nameOf(target, column)} = s.c${column}`), ...ours].join(', ');
+}
+
+function markList(target: ApplyTarget): string {
+  return target.metadata.flatMap(({ name, onDelete }) => (onDelete === null ? [] : [`${quoteIdent(name)} = ${onDelete}`])).join(', ');
+}
+
+/** Whether a row is there at the source, as far as the destination knows. */
+function isUnmarked(target: ApplyTarget, alias: string): string {
+  return unmarkedRows(target.metadata, alias);
 }
 
 function nameOf(target: ApplyTarget, column: number): string {

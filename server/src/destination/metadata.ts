@@ -1,6 +1,8 @@
 // The columns that we add to a destination table: their names, types, and what the server writes into them by itself.
 import type { MetadataColumn } from '../model/destination-table.ts';
 import type { Layout, MetadataSet } from '../model/layout.ts';
+import { quoteIdent, quoteLiteral } from '../pg/ident.ts';
+import { formatLsn, type Lsn } from '../pg/lsn.ts';
 import { plainRef, typeSql } from './types-format.ts';
 
 /**
@@ -12,6 +14,23 @@ const LSN_SETTING = 'millrace.lsn';
 /** The columns of a table with one row for each row of the source, in the order in which they stand after the source's. */
 export function metadataColumns({ metadata, deletes }: Pick<Layout, 'metadata' | 'deletes'>): readonly MetadataColumn[] {
   return [...COLUMNS_OF[metadata], ...(deletes === 'soft' ? MARKS_OF[metadata] : [])];
+}
+
+/** The condition that a row is not marked as deleted; true where rows are never marked. `alias` names the table. */
+export function unmarkedRows(metadata: readonly MetadataColumn[], alias: string): string {
+  const marks = metadata.filter(({ isMark }) => isMark);
+  if (marks.length === 0) return 'true';
+  return marks.map(({ name, type }) => `${alias}.${quoteIdent(name)} IS ${type.name === 'bool' ? 'NOT TRUE' : 'NULL'}`).join(' AND ');
+}
+
+/** Whether the server needs to be told the position of what is written. */
+export function readsPosition(metadata: readonly MetadataColumn[]): boolean {
+  return metadata.some(({ byDefault }) => byDefault === POSITION);
+}
+
+/** The statement that says up to which position the rows that follow are current: for the transaction, or for the session. */
+export function setPosition(position: Lsn, scope: 'transaction' | 'session'): string {
+  return `SELECT pg_catalog.set_config('${LSN_SETTING}', ${quoteLiteral(formatLsn(position))}, ${scope === 'transaction'})`;
 }
 
 const NOW = 'pg_catalog.now()';

@@ -81,6 +81,7 @@ function setup(of: Partial<LiveObject> = {}) {
     handoff: null,
     expected: [],
     identity: ['id'],
+    deletes: 'hard',
     shape: null,
     ...of,
   };

@@ -348,6 +348,7 @@ function liveObject(name: string, oid: number): LiveObject {
       { name: 'v', typeOid: TEXT, typmod: -1 },
     ],
     identity: ['id'],
+    deletes: 'hard',
     shape: null,
   };
 }

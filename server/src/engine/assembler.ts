@@ -80,6 +80,8 @@ export class Assembler implements PgoutputSink {
   closeBatch(): StreamBatch {
     const closed = this.batch;
     closed.endsInside = this.#inTransaction;
+    const position = this.#inTransaction ? this.#transaction.finalLsn : (closed.lastCommit?.endLsn ?? LSN_ZERO);
+    for (const part of closed.objects.values()) part.position = position;
     this.batch = new StreamBatch();
     return closed;
   }
@@ -202,7 +204,7 @@ export class Assembler implements PgoutputSink {
       throw halt(object, 'object_schema_changed', describeIdentity(object), 'reload');
     // A batch that holds rows of the former shape keeps it; only equal columns get here, so the rows agree.
     const columns = message.columns.map((column) => column.name);
-    object.shape = { format: this.#host.format, columns, identity: identityOf(object, columns) };
+    object.shape = { format: this.#host.format, columns, identity: identityOf(object, columns), deletes: object.deletes };
   }
 
   #check(object: LiveObject, outcome: ChangeOutcome): void {

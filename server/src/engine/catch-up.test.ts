@@ -66,6 +66,7 @@ function setup() {
     handoff: null,
     expected: [{ name: 'id', typeOid: 25, typmod: -1 }],
     identity: ['id'],
+    deletes: 'hard',
     shape: null,
   };
   return { object, catchUp: new CatchUp(object, textRows, () => 1), lane: new RecordingLane() };

@@ -45,6 +45,7 @@ function live(parts: Partial<LiveObject>): LiveObject {
     handoff: null,
     expected: [],
     identity: [],
+    deletes: 'hard',
     shape: null,
     ...parts,
   };

@@ -55,7 +55,7 @@ export class BatchWriter {
   readonly #columns: number;
 
   constructor(format: TransferFormat, columns: readonly string[], identity: RowShape['identity'], overlap = false) {
-    this.batch = new ObjectBatch({ format: format === 'binary' ? binaryRows : textRows, columns, identity }, overlap);
+    this.batch = new ObjectBatch({ format: format === 'binary' ? binaryRows : textRows, columns, identity, deletes: 'hard' }, overlap);
     this.#kind = format;
     this.#columns = columns.length;
   }

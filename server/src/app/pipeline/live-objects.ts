@@ -199,7 +199,7 @@ export function liveObject(object: PlannedObject, table: DestinationTable, appli
 }
 
 /** What the stream must bring for a table. */
-export function shapeOf(table: DestinationTable): Pick<LiveObject, 'expected' | 'identity'> {
+export function shapeOf(table: DestinationTable): Pick<LiveObject, 'expected' | 'identity' | 'deletes'> {
   return {
     expected: writtenColumns(table).map((column) => ({
       name: column.sourceName,
@@ -207,6 +207,7 @@ export function shapeOf(table: DestinationTable): Pick<LiveObject, 'expected' | 
       typmod: column.sourceTypmod ?? null,
     })),
     identity: identityColumns(table),
+    deletes: table.layout.deletes,
   };
 }
 

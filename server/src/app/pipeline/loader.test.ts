@@ -13,6 +13,7 @@ function object(key: string): LiveObject {
     handoff: null,
     expected: [],
     identity: null,
+    deletes: 'hard',
     shape: null,
   };
 }

@@ -352,6 +352,8 @@ export class ObjectKeeper {
       columns: columns.map((column) => column.name),
       keyColumns,
       withoutHistory,
+      metadata: table.metadata,
+      deletes: table.layout.deletes,
     });
     this.#context.lane.setTarget(live, target);
   }

@@ -15,6 +15,8 @@ const PARTIAL = 3;
 const IMAGE_MASK = 3;
 /** The destination may hold a row of this key that has to go before an image is written. */
 const MUST_DELETE = 4;
+/** Where rows outlive their delete: the row, with whatever image it has, is deleted at the source. */
+const MARKED = 8;
 
 /** Rows of one set of present columns, for an UPDATE of just these. */
 export interface PartialGroup {
@@ -30,6 +32,8 @@ export interface KeyedEffect {
   readonly changes: CopyRows;
   readonly rows: CopyRows;
   readonly partials: readonly PartialGroup[];
+  /** Keys of rows that stay although the source deleted them. They come last: some of the rows above are among them. */
+  readonly marks: CopyRows;
 }
 
 /**
@@ -51,17 +55,25 @@ export class KeyedPhase {
   readonly #keyColumns: readonly number[];
   /** In an overlap the destination may be ahead of the stream: nothing is known to be absent, nothing to be present. */
   readonly #overlap: boolean;
+  /** Whether a deleted row stays at the destination: then a delete marks it, and takes no image away. */
+  readonly #keepsDeleted: boolean;
   readonly #index = new KeyIndex();
   readonly #rows = new GrowBuffer();
   #flags = new Uint8Array(FIRST_ENTRIES);
   #starts = new Uint32Array(FIRST_ENTRIES);
   #ends = new Uint32Array(FIRST_ENTRIES);
 
-  constructor(format: RowFormat, columnCount: number, keyColumns: readonly number[], overlap: boolean) {
+  constructor(
+    format: RowFormat,
+    columnCount: number,
+    keyColumns: readonly number[],
+    { overlap, keepsDeleted }: { readonly overlap: boolean; readonly keepsDeleted: boolean },
+  ) {
     this.#format = format;
     this.#columnCount = columnCount;
     this.#keyColumns = keyColumns;
     this.#overlap = overlap;
+    this.#keepsDeleted = keepsDeleted;
   }
 
   get sizeBytes(): number {
@@ -136,11 +148,13 @@ export class KeyedPhase {
   /** What has to be done, in the way that the destination table allows. */
   effect(mode: ReplaceMode): KeyedEffect {
     const deletes = new Segments();
+    const marks = new Segments();
     const changes = new Segments();
     const rows = new Segments();
     const partials = new Map<string, number[]>();
     for (let entry = 0; entry < this.#index.count; entry++) {
       const image = this.#imageOf(entry);
+      if (((this.#flags[entry] as number) & MARKED) !== 0) marks.add(this.#index.startOf(entry), this.#index.endOf(entry));
       if (image === UNTOUCHED) continue;
       if (image === PARTIAL) {
         const unknown = this.#format.unknownColumns(this.#rowOf(entry), this.#columnCount).join();
@@ -161,6 +175,7 @@ export class KeyedPhase {
       changes: { bytes: this.#rows.bytes, segments: changes },
       rows: { bytes: this.#rows.bytes, segments: rows },
       partials: [...partials].map(([unknown, entries]) => this.#partialGroup(unknown, entries)),
+      marks: { bytes: this.#index.keys.bytes, segments: marks },
     };
   }
 
@@ -227,6 +242,11 @@ export class KeyedPhase {
   #remove(entry: number): void {
     const flags = this.#flags[entry] as number;
     const image = flags & IMAGE_MASK;
+    if (this.#keepsDeleted) {
+      // What the stream deletes is at the destination, unless it came into being in this batch.
+      this.#flags[entry] = flags | MARKED | (image === ROW ? 0 : MUST_DELETE);
+      return;
+    }
     this.#flags[entry] = ABSENT | (image === ROW || image === ABSENT ? flags & MUST_DELETE : MUST_DELETE);
   }
 

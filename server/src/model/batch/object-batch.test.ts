@@ -152,7 +152,7 @@ describe('a batch', () => {
   });
 
   test.each(FORMATS)('refuses a change whose key was not sent, format $name', (format) => {
-    const shape: RowShape = { format, columns: ['a', 'b'], identity: { kind: 'key', columns: [0] } };
+    const shape: RowShape = { format, columns: ['a', 'b'], identity: { kind: 'key', columns: [0] }, deletes: 'hard' };
     const unknown = Buffer.from([0, 2, 0x75, 0x6e]);
     const slice = { bytes: unknown, at: 0, end: unknown.length };
     const batch = new ObjectBatch(shape, false);
@@ -168,7 +168,7 @@ describe('a batch', () => {
   });
 
   test('of a table without an identity takes inserts only', () => {
-    const shape: RowShape = { format: binaryRows, columns: ['a'], identity: { kind: 'none' } };
+    const shape: RowShape = { format: binaryRows, columns: ['a'], identity: { kind: 'none' }, deletes: 'hard' };
     const tuple = Buffer.from([0, 1, 0x6e]);
     const slice = { bytes: tuple, at: 0, end: tuple.length };
     const batch = new ObjectBatch(shape, false);
@@ -187,7 +187,7 @@ describe('a batch', () => {
 });
 
 function shapeOf(scene: Scene, format: RowShape['format']): RowShape {
-  return { format, columns: scene.columns, identity: scene.identity };
+  return { format, columns: scene.columns, identity: scene.identity, deletes: 'hard' };
 }
 
 /** Lets the source act, and gives the batch what the stream says of it. */

@@ -1,4 +1,6 @@
 // What one destination flush has to do for one object: a TRUNCATE perhaps, then phases in order, each compacted by itself.
+import { type Lsn, LSN_ZERO } from '../../pg/lsn.ts';
+import type { DeletePolicy } from '../layout.ts';
 import { AppendPhase } from './append-phase.ts';
 import { KeyedPhase } from './keyed-phase.ts';
 import { MovePhase } from './move-phase.ts';
@@ -11,9 +13,17 @@ export interface RowShape {
   readonly format: RowFormat;
   readonly columns: readonly string[];
   readonly identity: { readonly kind: 'key'; readonly columns: readonly number[] } | { readonly kind: 'full' } | { readonly kind: 'none' };
+  readonly deletes: DeletePolicy;
 }
 
-export type Phase = KeyedPhase | MultisetPhase | AppendPhase | MovePhase;
+/** All rows that are at the destination by now stay there, marked as deleted. */
+export interface MarkAllPhase {
+  readonly kind: 'mark_all';
+  readonly isEmpty: false;
+  readonly sizeBytes: 0;
+}
+
+export type Phase = KeyedPhase | MultisetPhase | AppendPhase | MovePhase | MarkAllPhase;
 
 /** Changes per kind, for the object's counters. */
 export interface ChangeCounts {
@@ -31,6 +41,7 @@ export type ChangeOutcome = 'done' | 'hole' | 'unmatched';
 
 /** What a phase costs even when it is empty: moves that don't fit together make one each. */
 const PHASE_BYTES = 2048;
+const MARK_ALL: MarkAllPhase = { kind: 'mark_all', isEmpty: false, sizeBytes: 0 };
 const OLD_KEY = 0x4b; // 'K'
 const OLD_ROW = 0x4f; // 'O'
 
@@ -39,6 +50,8 @@ export class ObjectBatch {
   readonly shape: RowShape;
   readonly overlap: boolean;
   readonly counts: ChangeCounts = { inserted: 0, updated: 0, deleted: 0, truncated: 0 };
+  /** Where the stream stands once this is applied: after a commit, or at the one that is still to come. Known when the batch is closed. */
+  position: Lsn = LSN_ZERO;
   /** Whether the destination table has to be emptied before the phases. */
   truncateFirst = false;
   phases: Phase[] = [];
@@ -101,9 +114,23 @@ export class ObjectBatch {
     }
   }
 
-  /** Everything collected so far is void: the table is emptied, in order. */
+  /** The table is emptied, in order; or its rows are marked, or nothing happens, as deletes are treated. */
   truncate(): void {
     this.counts.truncated++;
+    switch (this.shape.deletes) {
+      case 'ignore':
+        return;
+      case 'soft':
+        this.#start(MARK_ALL);
+        this.#current = this.#start(this.#rowPhase());
+        return;
+      case 'hard':
+        this.#discard();
+    }
+  }
+
+  /** Everything collected so far is void. */
+  #discard(): void {
     this.truncateFirst = true;
     this.phases = [];
     this.#sealedBytes = 0;
@@ -111,12 +138,13 @@ export class ObjectBatch {
   }
 
   #rowPhase(): Phase {
-    const { format, columns, identity } = this.shape;
+    const { format, columns, identity, deletes } = this.shape;
+    const keepsDeleted = deletes !== 'hard';
     switch (identity.kind) {
       case 'key':
-        return new KeyedPhase(format, columns.length, identity.columns, this.overlap);
+        return new KeyedPhase(format, columns.length, identity.columns, { overlap: this.overlap, keepsDeleted });
       case 'full':
-        return new MultisetPhase(format, columns.length);
+        return new MultisetPhase(format, columns.length, keepsDeleted);
       case 'none':
         return new AppendPhase(format, columns.length);
     }
@@ -138,7 +166,7 @@ export class ObjectBatch {
   }
 
   #start(phase: Phase): Phase {
-    if (this.phases.length > 0) this.#sealedBytes += PHASE_BYTES + this.#current.sizeBytes;
+    if (this.phases.length > 0 && phase !== MARK_ALL) this.#sealedBytes += PHASE_BYTES + this.#current.sizeBytes;
     this.phases.push(phase);
     return phase;
   }
