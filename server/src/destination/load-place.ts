@@ -1,5 +1,6 @@
 // Where the rows of a historical load go until it is complete, and how they become the destination table's rows.
 import type { PgSession } from '../db/session.ts';
+import { type DestinationTable, writtenColumns } from '../model/destination-table.ts';
 import { MillraceError } from '../model/error.ts';
 import { objectLabel } from '../model/table.ts';
 import { type QualifiedName, quoteName } from '../pg/ident.ts';
@@ -12,10 +13,12 @@ import {
   createSideTable,
   deleteAll,
   deleteMissing,
+  deleteUnmarked,
   dropSideTable,
   insertAll,
   type KeyColumn,
   type LoadTable,
+  markMissing,
   RAISE_BUILD_MEMORY,
   RESET_BUILD_MEMORY,
   TABLE_BYTES,
@@ -32,6 +35,12 @@ export type LoadPlace =
   | { readonly kind: 'direct'; readonly target: LoadTable }
   | { readonly kind: 'beside'; readonly target: LoadTable; readonly side: QualifiedName };
 
+/** What a load writes of a destination table. */
+export function loadTableOf(table: DestinationTable): LoadTable {
+  const { schema, name, metadata, layout } = table;
+  return { table: { schema, name }, columns: writtenColumns(table).map((column) => column.name), metadata, deletes: layout.deletes };
+}
+
 /** The place of a load into `target`. */
 export function loadPlace(mode: 'first' | 'reload', target: LoadTable): LoadPlace {
   if (mode === 'first') return { kind: 'direct', target };
@@ -40,7 +49,7 @@ export function loadPlace(mode: 'first' | 'reload', target: LoadTable): LoadPlac
 
 /** The table that pieces are copied into. */
 export function landingTable(place: LoadPlace): LoadTable {
-  return place.kind === 'direct' ? place.target : { table: place.side, columns: place.target.columns };
+  return place.kind === 'direct' ? place.target : { table: place.side, columns: place.target.columns, metadata: [], deletes: 'hard' };
 }
 
 /** Makes the place empty for a new load. Call it inside a transaction. */
@@ -85,6 +94,8 @@ export interface Swap {
   readonly key: readonly string[];
   /** Rows that the side table must hold; null where pieces overlapped, so that nobody counted. */
   readonly rows: number | null;
+  /** Whether the former rows go whatever they are: they don't fit a key that is new. */
+  readonly discardsAll: boolean;
 }
 
 /**
@@ -95,13 +106,15 @@ export interface Swap {
 export async function swapIn(session: PgSession, place: LoadPlace & { readonly kind: 'beside' }, swap: Swap): Promise<void> {
   const { side, target } = place;
   if (swap.rows !== null) await requireRows(session, side, swap.rows);
-  const watched = swap.key.length > 0 ? await watchedKey(session, target, swap.key) : null;
-  if (watched === null) {
-    await session.query(deleteAll(target.table), []);
+  const merged = swap.key.length > 0 && !swap.discardsAll ? await keyToMergeBy(session, target, swap.key) : null;
+  if (merged === null) {
+    const keepsMarked = target.deletes === 'soft' && !swap.discardsAll;
+    await session.query(keepsMarked ? deleteUnmarked(target) : deleteAll(target.table), []);
     await session.query(insertAll(side, target), []);
   } else {
     await session.query(analyze(side), []);
-    await session.query(deleteMissing(side, target, watched), []);
+    if (target.deletes === 'hard') await session.query(deleteMissing(side, target, merged), []);
+    else if (target.deletes === 'soft') await session.query(markMissing(side, target, merged), []);
     await session.query(upsertAll(side, target, swap.key), []);
   }
   await session.query(dropSideTable(side), []);
@@ -145,11 +158,11 @@ async function requireRows(session: PgSession, side: QualifiedName, expected: nu
 }
 
 /**
- * The key with its operators where triggers, foreign keys or rules watch the table's rows: deleting a row only to insert it again would
- * fire them, and could delete rows of others by ON DELETE CASCADE. Null where nothing watches.
+ * The key with its operators where rows outlive their deletes, and where triggers, foreign keys or rules watch the table's rows: deleting
+ * a row only to insert it again would fire them, and could delete rows of others by ON DELETE CASCADE. Null where rows may be replaced.
  */
-async function watchedKey(session: PgSession, target: LoadTable, key: readonly string[]): Promise<readonly KeyColumn[] | null> {
+async function keyToMergeBy(session: PgSession, target: LoadTable, key: readonly string[]): Promise<readonly KeyColumn[] | null> {
   const facts = await readApplyTarget(session, { id: 'load', table: target.table, columns: target.columns, keyColumns: key });
-  if (facts.strategy !== 'upsert') return null;
+  if (facts.strategy !== 'upsert' && target.deletes === 'hard') return null;
   return facts.key.map(({ column, equals }) => ({ name: target.columns[column] ?? '', equals }));
 }

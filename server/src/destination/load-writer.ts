@@ -4,7 +4,9 @@ import type { PgSession } from '../db/session.ts';
 import { type CopySink, WireSession } from '../db/wire-session.ts';
 import { failpoint } from '../lib/failpoint.ts';
 import { MillraceError } from '../model/error.ts';
+import type { Lsn } from '../pg/lsn.ts';
 import { copyIn, createStage, type LoadTable, stageOf, upsertStage } from './load.sql.ts';
+import { setPosition } from './metadata.ts';
 
 /** How the rows of a piece land. `key`: rows may be there already, and are found by these columns. */
 export interface LoadPiece {
@@ -16,6 +18,8 @@ export interface LoadPiece {
    * piece, `refused` is aborted: nobody reads what comes after that.
    */
   readonly feed: (sink: LoadSink, refused: AbortSignal) => Promise<void>;
+  /** Up to where the rows are current; null where the table keeps no position. */
+  readonly position: Lsn | null;
   /** The statement that records the piece, given its rows; it must change or select exactly one row, or the writer was fenced off. */
   readonly record: (rows: number) => string;
 }
@@ -46,6 +50,7 @@ export class LoadWriter {
     const { target, landing } = piece;
     const into = landing.kind === 'upsert' ? stageOf(target) : target;
     const steps: Promise<unknown>[] = [this.#wire.query('BEGIN')];
+    if (piece.position !== null) steps.push(this.#wire.query(setPosition(piece.position, 'transaction')));
     if (landing.kind === 'upsert') steps.push(this.#wire.query(createStage(target)));
     const refused = new AbortController();
     const copy = this.#wire.copyIn(copyIn(into, piece.format), (sink) => this.#feed(piece, sink, refused.signal));

@@ -1,11 +1,17 @@
 // The statements that bring the rows of a historical load into a table, and that put a reloaded table in the old one's place.
+import type { MetadataColumn } from '../model/destination-table.ts';
+import type { DeletePolicy } from '../model/layout.ts';
 import { type QualifiedName, quoteIdent, quoteName } from '../pg/ident.ts';
+import { unmarkedRows } from './metadata.ts';
 
 /** What the rows of a load go into: the destination table itself, or a side table of the same columns. */
 export interface LoadTable {
   readonly table: QualifiedName;
   /** The columns that carry values, in the order of the COPY data. */
   readonly columns: readonly string[];
+  /** Our own columns of it, which the server fills in. */
+  readonly metadata: readonly MetadataColumn[];
+  readonly deletes: DeletePolicy;
 }
 
 export function copyIn({ table, columns }: LoadTable, format: 'text' | 'binary'): string {
@@ -16,7 +22,7 @@ export function copyIn({ table, columns }: LoadTable, format: 'text' | 'binary')
 const STAGE: QualifiedName = { schema: 'pg_temp', name: 'millrace_load' };
 
 export function stageOf(target: LoadTable): LoadTable {
-  return { table: STAGE, columns: target.columns };
+  return { table: STAGE, columns: target.columns, metadata: [], deletes: 'hard' };
 }
 
 export function createStage(target: LoadTable): string {
@@ -52,6 +58,11 @@ export function deleteAll(table: QualifiedName): string {
   return `DELETE FROM ONLY ${quoteName(table)}`;
 }
 
+/** The same without the rows that are marked as deleted. */
+export function deleteUnmarked({ table, metadata }: LoadTable): string {
+  return `DELETE FROM ONLY ${quoteName(table)} AS t WHERE ${unmarkedRows(metadata, 't')}`;
+}
+
 /** For a table that nobody has read yet. Never CASCADE. */
 export function truncate(table: QualifiedName): string {
   return `TRUNCATE ONLY ${quoteName(table)}`;
@@ -65,8 +76,19 @@ export function insertAll(side: QualifiedName, target: LoadTable): string {
 
 /** Deletes the rows whose key the side table lacks. `equals` are the key's own equality operators, in the order of `key`. */
 export function deleteMissing(side: QualifiedName, target: LoadTable, key: readonly KeyColumn[]): string {
+  return `DELETE FROM ONLY ${quoteName(target.table)} AS t WHERE ${isMissing(side, key)}`;
+}
+
+/** Marks those rows instead: they were deleted at the source, nobody saw when. */
+export function markMissing(side: QualifiedName, target: LoadTable, key: readonly KeyColumn[]): string {
+  const marks = target.metadata.flatMap(({ name, onDelete }) => (onDelete === null ? [] : [`${quoteIdent(name)} = ${onDelete}`]));
+  return `UPDATE ONLY ${quoteName(target.table)} AS t SET ${marks.join(', ')}
+    WHERE ${unmarkedRows(target.metadata, 't')} AND ${isMissing(side, key)}`;
+}
+
+function isMissing(side: QualifiedName, key: readonly KeyColumn[]): string {
   const match = key.map(({ name, equals }) => `s.${quoteIdent(name)} ${equals} t.${quoteIdent(name)}`).join(' AND ');
-  return `DELETE FROM ONLY ${quoteName(target.table)} AS t WHERE NOT EXISTS (SELECT FROM ${quoteName(side)} AS s WHERE ${match})`;
+  return `NOT EXISTS (SELECT FROM ${quoteName(side)} AS s WHERE ${match})`;
 }
 
 export interface KeyColumn {
@@ -99,13 +121,15 @@ function selectColumns({ table, columns }: LoadTable): string {
   return `SELECT ${list(columns)} FROM ${quoteName(table)}`;
 }
 
-function upsertFrom(from: QualifiedName, { table, columns }: LoadTable, key: readonly string[]): string {
+function upsertFrom(from: QualifiedName, { table, columns, metadata }: LoadTable, key: readonly string[]): string {
   const others = columns.filter((column) => !key.includes(column)).map(quoteIdent);
-  const assignments = others.map((column) => `${column} = EXCLUDED.${column}`).join(', ');
+  // Of our own columns, what the server would have written into an inserted row.
+  const ours = metadata.flatMap(({ name, onChange }) => (onChange === null ? [] : [quoteIdent(name)]));
+  const assignments = [...others, ...ours].map((column) => `${column} = EXCLUDED.${column}`).join(', ');
   // Without the cast, two ROWs are compared column by column, by operators that not every type has.
   const row = (of: string): string => `ROW(${others.map((column) => `${of}.${column}`).join(', ')})::pg_catalog.record`;
-  const action =
-    others.length === 0 ? 'NOTHING' : `UPDATE SET ${assignments} WHERE ${row('t')} OPERATOR(pg_catalog.*<>) ${row('EXCLUDED')}`;
+  const differs = others.length === 0 ? 'false' : `${row('t')} OPERATOR(pg_catalog.*<>) ${row('EXCLUDED')}`;
+  const action = assignments === '' ? 'NOTHING' : `UPDATE SET ${assignments} WHERE ${differs} OR NOT (${unmarkedRows(metadata, 't')})`;
   return `INSERT INTO ${quoteName(table)} AS t (${list(columns)})
     SELECT ${list(columns)} FROM ${quoteName(from)}
     ON CONFLICT (${list(key)}) DO ${action}`;

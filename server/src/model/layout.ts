@@ -53,3 +53,8 @@ export function layoutSignature(layout: Layout): string {
   const { syncMode, deletes, metadata, rawSchema, types, history } = layout;
   return JSON.stringify({ syncMode, deletes, metadata, rawSchema, types, history });
 }
+
+/** The layout of which `layoutSignature` wrote the text. */
+export function readLayoutSignature(signature: string): Layout {
+  return { ...NATIVE_LAYOUT, ...(JSON.parse(signature) as Partial<Layout>) };
+}

@@ -12,13 +12,21 @@ describe('planVerify', () => {
       columns: [column('id', 'id'), column('very_long_1a2b', 'very_long')],
       identity: { kind: 'key', columns: ['very_long_1a2b'] },
     });
-    expect(plan.source).toEqual({ schema: 'shop', name: 'orders', only: true, columns: ['id', 'very_long'], key: ['very_long'] });
+    expect(plan.source).toEqual({
+      schema: 'shop',
+      name: 'orders',
+      only: true,
+      columns: ['id', 'very_long'],
+      key: ['very_long'],
+      condition: null,
+    });
     expect(plan.destination).toEqual({
       schema: 'analytics',
       name: 'orders',
       only: false,
       columns: ['id', 'very_long_1a2b'],
       key: ['very_long_1a2b'],
+      condition: null,
     });
     expect(plan.sourceOids).toEqual([100, 101, 102]);
   });

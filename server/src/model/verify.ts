@@ -11,6 +11,8 @@ export interface ComparedTable extends QualifiedName {
   readonly columns: readonly string[];
   /** Empty: rows are a multiset, compared as wholes. */
   readonly key: readonly string[];
+  /** Which rows count, as SQL over the alias `t`; null: all. */
+  readonly condition: string | null;
 }
 
 /** An object as both sides see it. */
@@ -25,6 +27,7 @@ export interface VerifyPlan {
 export function planVerify(
   source: SourceTable,
   destination: Pick<DestinationTable, 'schema' | 'name' | 'columns' | 'identity'>,
+  conditions: { readonly source: string | null; readonly destination: string | null } = { source: null, destination: null },
 ): VerifyPlan {
   const key = destination.identity.kind === 'key' ? destination.identity.columns : [];
   const sourceKey = key.map((name) => destination.columns.find((column) => column.name === name)?.sourceName ?? name);
@@ -35,6 +38,7 @@ export function planVerify(
       only: source.relkind === 'r',
       columns: destination.columns.map((column) => column.sourceName),
       key: sourceKey,
+      condition: conditions.source,
     },
     destination: {
       schema: destination.schema,
@@ -43,6 +47,7 @@ export function planVerify(
       only: false,
       columns: destination.columns.map((column) => column.name),
       key,
+      condition: conditions.destination,
     },
     sourceOids: [source.oid, ...source.leaves.map((leaf) => leaf.oid)],
   };

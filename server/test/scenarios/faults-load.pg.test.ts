@@ -10,7 +10,10 @@ const servers = useScenarios();
 /** As a reload leaves it when its process is killed. */
 async function cutShort(pair: Pair, table: string): Promise<void> {
   const session = await pair.destination.open();
-  await emptyPlace(session, loadPlace('reload', { table: { schema: 'public', name: table }, columns: ['id'] }));
+  await emptyPlace(
+    session,
+    loadPlace('reload', { table: { schema: 'public', name: table }, columns: ['id'], metadata: [], deletes: 'hard' }),
+  );
 }
 
 async function skip(pair: Pair, table: string): Promise<void> {

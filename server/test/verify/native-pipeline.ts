@@ -96,7 +96,15 @@ export class NativePipeline {
     const [sourceSession, destinationSession] = sessions;
     try {
       const progress = this.progress(sourceSession, plan);
-      return await verifyObject({ plan, progress, source: sourceSession, destination: destinationSession, estimatedRows: -1, limits });
+      return await verifyObject({
+        plan,
+        progress,
+        source: sourceSession,
+        destination: destinationSession,
+        allowsExtra: false,
+        estimatedRows: -1,
+        limits,
+      });
     } finally {
       await Promise.all(sessions.map((session) => session.close()));
     }
@@ -133,5 +141,9 @@ async function planOf(source: TestDatabase, table: SameTable): Promise<VerifyPla
   const sourceOids = (await source.query('SELECT o::oid FROM unnest($1::regclass[]) AS o', [oids.map(([oid]) => oid ?? '')])).map(([oid]) =>
     Number(oid),
   );
-  return { source: { ...compared, only: table.only ?? false }, destination: { ...compared, only: false }, sourceOids };
+  return {
+    source: { ...compared, only: table.only ?? false, condition: null },
+    destination: { ...compared, only: false, condition: null },
+    sourceOids,
+  };
 }

@@ -9,9 +9,11 @@ import {
   landingTable,
   type LoadPlace,
   loadPlace,
+  loadTableOf,
   swapIn,
   withBuildMemory,
 } from '../../destination/load-place.ts';
+import { readsPosition, setPosition } from '../../destination/metadata.ts';
 import { failpoint } from '../../lib/failpoint.ts';
 import { type DestinationTable, writtenColumns } from '../../model/destination-table.ts';
 import { MillraceError } from '../../model/error.ts';
@@ -141,8 +143,7 @@ class ObjectCopy {
     this.#desk = desk;
     this.#request = request;
     const columns = writtenColumns(request.destination);
-    const { schema, name } = request.destination;
-    this.#place = loadPlace(request.mode, { table: { schema, name }, columns: columns.map((column) => column.name) });
+    this.#place = loadPlace(request.mode, loadTableOf(request.destination));
     this.#columns = columns.map((column) => ({ name: column.sourceName, asText: column.transfer === 'text' }));
   }
 
@@ -220,6 +221,7 @@ class ObjectCopy {
   async #copyPieces(snapshot: CopySnapshot, tasks: readonly Task[], writtenSince: number | null): Promise<void> {
     const leaves = new Map(snapshot.leaves.map((leaf) => [leaf.oid, leaf]));
     const landing: LoadPiece['landing'] = writtenSince === null ? { kind: 'append' } : { kind: 'upsert', key: this.#key() };
+    const position = readsPosition(this.#request.destination.metadata) ? snapshot.endLsn : null;
     this.#piecesTotal = tasks.length;
     this.#tell();
     await runLanes({
@@ -232,7 +234,7 @@ class ObjectCopy {
       work: async (lane, task) => {
         const leaf = leaves.get(task.chunk.leafOid);
         if (leaf === undefined) throw new Error(`expected a leaf with the OID ${task.chunk.leafOid}`);
-        await this.#copyPiece(lane, { task, leaf, landing, writtenSince: task.kind === 'rechecked' ? writtenSince : null });
+        await this.#copyPiece(lane, { task, leaf, landing, position, writtenSince: task.kind === 'rechecked' ? writtenSince : null });
       },
     });
     failpoint('copy.after_last_chunk');
@@ -252,6 +254,7 @@ class ObjectCopy {
       },
       target: landingTable(this.#place),
       landing: piece.landing,
+      position: piece.position,
       record: (counts) => (kind === 'copied' ? hooks.recordPiece({ ...chunk, ...counts }) : hooks.holdEpoch()),
       onBytes: (sizeBytes) => {
         underWay += sizeBytes;
@@ -280,18 +283,23 @@ class ObjectCopy {
     } catch (error) {
       if (place.kind !== 'beside' || !violatesKey(error)) throw error;
       // The former rows don't fit a key that is new: they have to make room first.
-      await this.#transaction((session) => swapIn(session, place, { key: [], rows }));
+      await this.#transaction((session) => swapIn(session, place, { key: [], rows, discardsAll: true }));
       isSwapped = true;
       await withBuildMemory(control, () => hooks.addKeys(control));
     }
     failpoint('copy.after_keys');
     await this.#transaction(async (session) => {
-      if (place.kind === 'beside' && !isSwapped) await swapIn(session, place, { key: this.#key(), rows });
+      if (place.kind === 'beside' && !isSwapped) await this.#swapIn(session, place, outcome);
       await hooks.finish(session, outcome);
       failpoint('copy.before_finish_commit');
     });
     failpoint('copy.after_finish_commit');
     return outcome;
+  }
+
+  async #swapIn(session: PgSession, place: LoadPlace & { readonly kind: 'beside' }, { overlap, rows, endLsn }: CopyOutcome): Promise<void> {
+    if (readsPosition(place.target.metadata)) await session.query(setPosition(endLsn, 'transaction'));
+    await swapIn(session, place, { key: this.#key(), rows: overlap ? null : rows, discardsAll: false });
   }
 
   #transaction(work: (session: PgSession) => Promise<void>): Promise<void> {
@@ -323,6 +331,7 @@ interface Piece {
   readonly task: Task;
   readonly leaf: CopyLeaf;
   readonly landing: LoadPiece['landing'];
+  readonly position: LoadPiece['position'];
   readonly writtenSince: number | null;
 }
 

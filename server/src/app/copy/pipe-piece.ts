@@ -11,6 +11,7 @@ export interface PipedPiece {
   readonly query: CopyQuery;
   readonly target: LoadPiece['target'];
   readonly landing: LoadPiece['landing'];
+  readonly position: LoadPiece['position'];
   readonly record: (counts: PieceCounts) => string;
   /** Called with every stretch that was handed on. */
   readonly onBytes: (sizeBytes: number) => void;
@@ -24,13 +25,14 @@ export interface PieceCounts {
 
 /** Resolves when the piece is committed at the destination. When it throws, nothing of it is there, and the lane is to be destroyed. */
 export async function pipePiece(lane: CopyLane, piece: PipedPiece): Promise<PieceCounts> {
-  const { query, target, landing } = piece;
+  const { query, target, landing, position } = piece;
   let wireBytes = 0;
   let readRows = 0;
   let counts: PieceCounts = { rows: 0, bytes: 0 };
   await lane.writer.load({
     target,
     landing,
+    position,
     format: query.format,
     feed: async (sink, refused) => {
       // The source would go on sending rows that nobody wants.

@@ -12,7 +12,10 @@ test('drop removes everything of ours, a table of a reload that was cut short in
   await pair.once();
   // As a reload leaves it when its process is killed.
   const session = await pair.destination.open();
-  await emptyPlace(session, loadPlace('reload', { table: { schema: 'public', name: 't' }, columns: ['id'] }));
+  await emptyPlace(
+    session,
+    loadPlace('reload', { table: { schema: 'public', name: 't' }, columns: ['id'], metadata: [], deletes: 'hard' }),
+  );
   const report = await dropPipeline(pipelineSettings(pair.source, pair.destination));
   expect(report.removed).toEqual([
     expect.stringContaining('replication slot'),

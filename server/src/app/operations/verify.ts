@@ -7,7 +7,9 @@ import { loadObjects, loadPipeline } from '../../destination/state.ts';
 import { readStateVersion } from '../../destination/state-install.ts';
 import type { ObjectRecord } from '../../destination/state-records.ts';
 import { must } from '../../lib/assert.ts';
+import { metadataColumns, unmarkedRows } from '../../destination/metadata.ts';
 import { MillraceError } from '../../model/error.ts';
+import { readLayoutSignature } from '../../model/layout.ts';
 import { objectLabel, type SourceTable } from '../../model/table.ts';
 import { planVerify, type VerifyPlan, type VerifyProgress } from '../../model/verify.ts';
 import type { QualifiedName } from '../../pg/ident.ts';
@@ -127,11 +129,22 @@ class PipelineVerification {
       const cause = table === undefined ? 'the source table is gone' : `its rows are not at the destination yet: it is ${record.state}`;
       return unverifiedReport(record.source, new MillraceError('transition_refused', { cause }), position);
     }
-    const plan = planVerify(table, { ...record.destination, columns: record.columns, identity: record.identity });
+    const layout = readLayoutSignature(record.layout);
+    const marks = unmarkedRows(metadataColumns(layout), 't');
+    const compared = { ...record.destination, columns: record.columns, identity: record.identity };
+    const plan = planVerify(table, compared, { source: null, destination: marks });
     try {
       const { source, destination } = this.#sessions;
       const progress = this.#progress(record, plan, names);
-      const result = await verifyObject({ plan, source, destination, progress, estimatedRows: table.estimatedRows, signal: this.#signal });
+      const result = await verifyObject({
+        plan,
+        source,
+        destination,
+        progress,
+        allowsExtra: layout.deletes === 'ignore',
+        estimatedRows: table.estimatedRows,
+        signal: this.#signal,
+      });
       return verifyReport(record.source, result);
     } catch (error) {
       this.#signal.throwIfAborted();

@@ -2,12 +2,12 @@
 import type { PgSession } from '../../db/session.ts';
 import { addKeys, createDestinationTable, dropDestinationTable } from '../../destination/ddl.ts';
 import { dropStaleKeys } from '../../destination/ddl-keys.ts';
-import { isIntact, loadPlace } from '../../destination/load-place.ts';
+import { isIntact, loadPlace, loadTableOf } from '../../destination/load-place.ts';
 import { holdEpoch as holdEpochSql, recordChunk } from '../../destination/load-record.sql.ts';
 import { loadChunks, setObjectState } from '../../destination/state.ts';
 import type { Fence, ObjectCounters, ObjectRecord } from '../../destination/state-records.ts';
 import type { LiveObject } from '../../engine/live-object.ts';
-import { type DestinationTable, writtenColumns } from '../../model/destination-table.ts';
+import type { DestinationTable } from '../../model/destination-table.ts';
 import { MillraceError } from '../../model/error.ts';
 import type { Snapshot } from '../../pg/snapshot.ts';
 import { type CopyHooks, type CopyOutcome, type CopyRequest, copyObject } from '../copy/copy-object.ts';
@@ -146,9 +146,7 @@ async function makeTable(session: PgSession, fence: Fence, planned: LoadableObje
 }
 
 function hasSideTable(session: PgSession, table: DestinationTable): Promise<boolean> {
-  const columns = writtenColumns(table).map((column) => column.name);
-  const place = loadPlace('reload', { table: { schema: table.schema, name: table.name }, columns });
-  return isIntact(session, place, 0);
+  return isIntact(session, loadPlace('reload', loadTableOf(table)), 0);
 }
 
 async function unfinishedCopy(session: PgSession, fence: Fence, record: ObjectRecord | null): Promise<UnfinishedCopy | null> {

@@ -54,7 +54,7 @@ export function bucketsSql(table: HashedTable, digits: number): string {
   const bucket = `pg_catalog.left(x.${isKeyed(table) ? 'k' : 'd'}, ${digits})`;
   return `
     SELECT ${bucket}, pg_catalog.count(*), pg_catalog.sum(pg_catalog.hashtextextended(x.d, 0))
-    FROM (SELECT ${isKeyed(table) ? `${keyHash(table)} AS k, ` : ''}${rowHash(table)} AS d FROM ${from(table)} OFFSET 0) AS x
+    FROM (SELECT ${isKeyed(table) ? `${keyHash(table)} AS k, ` : ''}${rowHash(table)} AS d FROM ${from(table)} WHERE ${counts(table)} OFFSET 0) AS x
     GROUP BY 1`;
 }
 
@@ -63,11 +63,12 @@ export function listSql(table: HashedTable, digits: number): string {
   const wanted = 'IN (SELECT w.name FROM pg_catalog.unnest($1::pg_catalog.text[]) AS w (name))';
   if (isKeyed(table)) {
     const key = table.key.map((name) => outputText(name)).join(', ');
-    return `SELECT ${key}, ${rowHash(table)} FROM ${from(table)} WHERE pg_catalog.left(${keyHash(table)}, ${digits}) ${wanted}`;
+    return `SELECT ${key}, ${rowHash(table)} FROM ${from(table)}
+      WHERE pg_catalog.left(${keyHash(table)}, ${digits}) ${wanted} AND ${counts(table)}`;
   }
   return `
     SELECT x.d, pg_catalog.count(*)
-    FROM (SELECT ${rowHash(table)} AS d FROM ${from(table)} OFFSET 0) AS x
+    FROM (SELECT ${rowHash(table)} AS d FROM ${from(table)} WHERE ${counts(table)} OFFSET 0) AS x
     WHERE pg_catalog.left(x.d, ${digits}) ${wanted}
     GROUP BY 1`;
 }
@@ -91,7 +92,7 @@ export function readByKeySql(table: HashedTable, keys: number): string {
   return readSql(
     `SELECT w.n, ${rowHash(table)} AS d, ${VERSION} AS v
      FROM (VALUES ${tuples.join(', ')}) AS w (n, ${names.join(', ')})
-     JOIN ${from(table)} ON ${matches.join(' AND ')}`,
+     JOIN ${from(table)} ON ${[...matches, counts(table)].join(' AND ')}`,
   );
 }
 
@@ -100,7 +101,7 @@ export function readByHashSql(table: HashedTable): string {
   return readSql(
     `SELECT w.n - 1 AS n, y.d, y.v
      FROM pg_catalog.unnest($1::pg_catalog.text[]) WITH ORDINALITY AS w (d, n)
-     JOIN (SELECT ${rowHash(table)} AS d, ${VERSION} AS v FROM ${from(table)} OFFSET 0) AS y ON y.d = w.d`,
+     JOIN (SELECT ${rowHash(table)} AS d, ${VERSION} AS v FROM ${from(table)} WHERE ${counts(table)} OFFSET 0) AS y ON y.d = w.d`,
   );
 }
 
@@ -116,6 +117,10 @@ function readSql(rows: string): string {
     SELECT x.n, x.d, pg_catalog.count(*), pg_catalog.sum(pg_catalog.hashtextextended(x.v, 0))
     FROM (${rows} OFFSET 0) AS x
     GROUP BY 1, 2`;
+}
+
+function counts(table: ComparedTable): string {
+  return table.condition === null ? 'true' : `(${table.condition})`;
 }
 
 function from(table: ComparedTable): string {

@@ -6,6 +6,7 @@ import type { RowKey } from './table-reader.ts';
 /** Counts of rows that are wrong and of rows that could not be judged, with some keys of the wrong ones. */
 export class Tally {
   readonly #isKeyed: boolean;
+  readonly #allowsExtra: boolean;
   readonly #samples: string[] = [];
   #missing = 0;
   #extra = 0;
@@ -13,13 +14,17 @@ export class Tally {
   #unverified = 0;
   #reason: string | null = null;
 
-  constructor(isKeyed: boolean) {
+  /** `allowsExtra`: rows that only the destination has are as they should be. */
+  constructor(isKeyed: boolean, allowsExtra: boolean) {
     this.#isKeyed = isKeyed;
+    this.#allowsExtra = allowsExtra;
   }
 
   wrong(key: RowKey, found: Mismatches): void {
+    const extra = this.#allowsExtra ? 0 : found.extra;
+    if (found.missing + extra + found.different === 0) return;
     this.#missing += found.missing;
-    this.#extra += found.extra;
+    this.#extra += extra;
     this.#different += found.different;
     if (this.#samples.length < MAX_SAMPLES) this.#samples.push(this.#isKeyed ? showKey(key) : `row with hash ${must(key[0], 'a hash')}`);
   }

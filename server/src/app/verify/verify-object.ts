@@ -23,6 +23,8 @@ export interface VerifyOptions {
   readonly source: PgSession;
   readonly destination: PgSession;
   readonly progress: VerifyProgress;
+  /** Rows that only the destination has are as they should be: deletes are ignored there. */
+  readonly allowsExtra: boolean;
   /** The planner's estimate for the source table; -1 when unknown. */
   readonly estimatedRows: number;
   readonly limits?: Partial<VerifyLimits> | undefined;
@@ -53,7 +55,7 @@ export async function verifyObject(options: VerifyOptions): Promise<VerifyResult
   const source = await openTableReader(options.source, plan.source);
   const destination = await openTableReader(options.destination, plan.destination);
   const isKeyed = plan.source.key.length > 0;
-  const tally = new Tally(isKeyed);
+  const tally = new Tally(isKeyed, options.allowsExtra);
   const context: ProofContext = { source, destination, isKeyed, progress, tally, limits };
   // Not needed for the proof: a destination that is behind by hours would only make every bucket differ.
   const start = await progress.sourceLsn();
@@ -68,7 +70,7 @@ export async function verifyObject(options: VerifyOptions): Promise<VerifyResult
     position = await proveSuspects(context, unequalKeys(ours, theirs), position);
   }
   const counts = { source: countRows(sourceBuckets), destination: countRows(destinationBuckets) };
-  return { ...resultOf(tally, counts, differing), position };
+  return { ...resultOf(tally, counts, differing, options.allowsExtra), position };
 }
 
 const DEFAULT_LIMITS: VerifyLimits = { portionRows: 200_000, rounds: 8, stallTimeoutMs: 20_000 };
@@ -88,9 +90,10 @@ function resultOf(
   tally: Tally,
   counts: { readonly source: number; readonly destination: number },
   differing: readonly BucketSize[],
+  allowsExtra: boolean,
 ): Omit<VerifyResult, 'position'> {
   const { missing, extra } = tally.mismatches;
-  const isJudged = differing.length > 0 && tally.unverifiedRows === 0;
+  const isJudged = differing.length > 0 && tally.unverifiedRows === 0 && !allowsExtra;
   return {
     ...tally.mismatches,
     sourceRows: counts.source,
