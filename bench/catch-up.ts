@@ -3,8 +3,9 @@ import { must } from '../server/src/lib/assert.ts';
 import { decodeOnly, prepareDecode } from './contenders/decode.ts';
 import { type MillraceProgram, millracePipeline } from './contenders/millrace.ts';
 import { copyByNative, disableNative, dropNative, enableNative, prepareNative } from './contenders/native.ts';
-import { FINGERPRINT_ITEMS, TEND_ITEMS } from './dataset.sql.ts';
+import { FINGERPRINT_ITEMS, fingerprintItems, TEND_ITEMS } from './dataset.sql.ts';
 import { assertEqual } from './equality.ts';
+import { isLayout, type LayoutName, presentRows } from './layouts.ts';
 import { awaitMarker, type Marker, presentMarker, quantityMarker, spread } from './marker.ts';
 import { type Effort, type Measurement, measure, type ProcessUsage, stopwatch } from './measurement.ts';
 import type { Contender } from './options.ts';
@@ -25,7 +26,7 @@ export interface CatchUpRound {
 
 /** Whether a contender takes part. */
 export function catchesUp(contender: Contender): boolean {
-  return contender === 'decode' || contender === 'native' || contender === 'millrace';
+  return contender === 'decode' || contender === 'native' || isLayout(contender);
 }
 
 /** Prepares all contenders on the source database, writes once, and measures one after another. */
@@ -36,7 +37,8 @@ export async function catchUp(bench: Workbench, source: string, plan: CatchUpRou
   const measurements: Measurement[] = [];
   for (const { contender, catcher } of catchers) {
     const { effort, processors, othersShare } = await measure(bench, () => catcher.apply(written));
-    if (catcher.destination !== null) await assertEqual(bench, FINGERPRINT_ITEMS, { source, destination: catcher.destination });
+    const present = fingerprintItems(presentRows(contender));
+    if (catcher.destination !== null) await assertEqual(bench, FINGERPRINT_ITEMS, { source, destination: catcher.destination }, present);
     measurements.push({
       ...effort,
       scenario: plan.scenario,
@@ -67,13 +69,12 @@ interface Catcher {
 }
 
 function prepare(bench: Workbench, source: string, contender: Contender, program: MillraceProgram | null): Promise<Catcher> {
+  if (isLayout(contender)) return millraceCatcher(bench, source, must(program, 'bundle of millrace'), contender);
   switch (contender) {
     case 'decode':
       return decodeCatcher(bench, source);
     case 'native':
       return nativeCatcher(bench, source);
-    case 'millrace':
-      return millraceCatcher(bench, source, must(program, 'bundle of millrace'));
     case 'pipe':
     case 'native-binary':
       throw new Error(`${contender} does not catch up`);
@@ -107,10 +108,10 @@ async function nativeCatcher(bench: Workbench, source: string): Promise<Catcher>
   };
 }
 
-async function millraceCatcher(bench: Workbench, source: string, program: MillraceProgram): Promise<Catcher> {
-  const destination = 'bench_millrace';
+async function millraceCatcher(bench: Workbench, source: string, program: MillraceProgram, layout: LayoutName): Promise<Catcher> {
+  const destination = `bench_${layout}`;
   await bench.createDatabase('destination', destination);
-  const run = await millracePipeline(bench, program, { source, destination });
+  const run = await millracePipeline(bench, program, { source, destination }, layout);
   await run('once').ended;
   await tend(bench, destination);
   return {

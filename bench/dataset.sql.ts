@@ -62,6 +62,11 @@ export const SIZE_OF_ITEMS = `SELECT pg_catalog.pg_relation_size('${ITEMS}')::te
  */
 export const FINGERPRINT_ITEMS = fingerprint(ITEMS, COLUMN_NAMES);
 
+/** The same of some rows only. */
+export function fingerprintItems(condition: string): string {
+  return `${FINGERPRINT_ITEMS} WHERE ${condition}`;
+}
+
 /** The table of the lag scenario: one row for each transaction, with who wrote it and its number. */
 export const TICKS = 'bench.ticks';
 

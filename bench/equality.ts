@@ -2,15 +2,19 @@
 import { must } from '../server/src/lib/assert.ts';
 import type { Side, Workbench } from './workbench.ts';
 
-/** Throws unless the statement (a row count and a checksum) answers the same in both databases; returns the count. */
+/**
+ * Throws unless the statement (a row count and a checksum) answers the same in both databases; returns the count. `atDestination`: the
+ * statement for a destination that holds more than the source.
+ */
 export async function assertEqual(
   bench: Workbench,
   fingerprint: string,
   databases: { readonly source: string; readonly destination: string },
+  atDestination = fingerprint,
 ): Promise<number> {
   const read = (side: Side): Promise<readonly [string, string]> =>
     bench.use(side, databases[side], async (session) => {
-      const [count, checksum] = must((await session.query(fingerprint))[0], 'fingerprint');
+      const [count, checksum] = must((await session.query(side === 'source' ? fingerprint : atDestination))[0], 'fingerprint');
       return [must(count, 'count'), must(checksum, 'checksum')] as const;
     });
   const source = await read('source');

@@ -2,8 +2,9 @@
 import { copyByNative, dropNative, prepareNative } from './contenders/native.ts';
 import { type MillraceProgram, millracePipeline } from './contenders/millrace.ts';
 import { copyByPipe } from './contenders/pipe.ts';
-import { FINGERPRINT_ITEMS } from './dataset.sql.ts';
+import { FINGERPRINT_ITEMS, fingerprintItems } from './dataset.sql.ts';
 import { assertEqual } from './equality.ts';
+import { LAYOUTS, type LayoutName, presentRows } from './layouts.ts';
 import { type Effort, type Measurement, measure, stopwatch } from './measurement.ts';
 import type { Contender } from './options.ts';
 import type { Workbench } from './workbench.ts';
@@ -19,7 +20,7 @@ export async function firstCopy(
   const databases = { source, destination: 'bench_copy' };
   const { start, cleanUp } = await copy(bench, databases, entry.program);
   const { effort, processors, othersShare } = await measure(bench, start);
-  const units = await assertEqual(bench, FINGERPRINT_ITEMS, databases);
+  const units = await assertEqual(bench, FINGERPRINT_ITEMS, databases, fingerprintItems(presentRows(entry.contender)));
   await cleanUp();
   return { ...effort, scenario: 'a', contender: entry.contender, round: entry.round, units, lag: null, processors, othersShare };
 }
@@ -50,8 +51,14 @@ const COPIES: Readonly<Record<Contender, Copy | null>> = {
   }),
   native: (bench, databases) => nativeCopy(bench, databases, 'text'),
   'native-binary': (bench, databases) => nativeCopy(bench, databases, 'binary'),
-  millrace: millraceCopy,
+  ...copiesOfLayouts(),
 };
+
+function copiesOfLayouts(): Readonly<Record<LayoutName, Copy>> {
+  const names = Object.keys(LAYOUTS) as LayoutName[];
+  const copies = names.map((name): [string, Copy] => [name, (bench, databases, program) => millraceCopy(bench, databases, program, name)]);
+  return Object.fromEntries(copies) as Record<LayoutName, Copy>;
+}
 
 async function nativeCopy(bench: Workbench, databases: Databases, transfer: 'text' | 'binary'): Promise<Prepared> {
   await prepareNative(bench, databases);
@@ -59,10 +66,15 @@ async function nativeCopy(bench: Workbench, databases: Databases, transfer: 'tex
 }
 
 /** The whole command counts, from its start to its exit: connecting, checking, making slot and tables, copying, the key. */
-async function millraceCopy(bench: Workbench, databases: Databases, program: MillraceProgram | null): Promise<Prepared> {
+async function millraceCopy(
+  bench: Workbench,
+  databases: Databases,
+  program: MillraceProgram | null,
+  layout: LayoutName,
+): Promise<Prepared> {
   if (program === null) throw new Error('millrace was not bundled');
   await bench.createDatabase('destination', databases.destination);
-  const run = await millracePipeline(bench, program, databases);
+  const run = await millracePipeline(bench, program, databases, layout);
   return {
     start: async () => {
       const elapsed = stopwatch();

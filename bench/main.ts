@@ -6,6 +6,7 @@ import type { MillraceProgram } from './contenders/millrace.ts';
 import { copies, firstCopy } from './first-copy.ts';
 import { lagRound, streams } from './lag.ts';
 import type { Measurement } from './measurement.ts';
+import { isLayout } from './layouts.ts';
 import { type BenchOptions, type Contender, parseOptions, type Scenario, USAGE } from './options.ts';
 import { renderJson, renderTable, summarise } from './report.ts';
 import { makeSeed, SEED, type Sizes, sizesFor } from './seed.ts';
@@ -22,7 +23,7 @@ export async function main(argv: readonly string[], bundleMillrace: () => Promis
     return 0;
   }
   if (options === 'wrong') return 2;
-  const program = options.contenders.includes('millrace') ? await bundleMillrace() : null;
+  const program = options.contenders.some(isLayout) ? await bundleMillrace() : null;
   const sizes = sizesFor(options.rowsScale);
   const bench = await openWorkbench(options);
   const interrupted = new Promise<never>((_, reject) => {

@@ -1,13 +1,18 @@
 // What the bench is asked to do: the command line as a checked value.
 import { parseArgs } from 'node:util';
+import { LAYOUTS, type LayoutName } from './layouts.ts';
 
 /** The scenarios, in the order in which they run. */
 export const SCENARIOS = ['a', 'b', 'c', 'd', 'lag', 'e'] as const;
 export type Scenario = (typeof SCENARIOS)[number];
 
 /** Who is measured. `pipe` and `decode` are floors: a raw COPY pipe, and a receiver that throws everything away. */
-export const CONTENDERS = ['decode', 'pipe', 'native', 'native-binary', 'millrace'] as const;
-export type Contender = (typeof CONTENDERS)[number];
+const NEIGHBOURS = ['decode', 'pipe', 'native', 'native-binary'] as const;
+export type Contender = (typeof NEIGHBOURS)[number] | LayoutName;
+export const CONTENDERS: readonly Contender[] = [...NEIGHBOURS, ...(Object.keys(LAYOUTS) as LayoutName[])];
+
+/** Who is measured when nobody is named: other layouts are measured against `millrace`, which is a question of its own. */
+const USUAL: readonly Contender[] = [...NEIGHBOURS, 'millrace'];
 
 export const VERSIONS = [13, 15, 17, 18] as const;
 export type Version = (typeof VERSIONS)[number];
@@ -30,6 +35,10 @@ export interface BenchOptions {
   readonly jsonFile: string | null;
 }
 
+const LAYOUT_NAMES = Object.keys(LAYOUTS)
+  .filter((name) => name !== 'millrace')
+  .join(',');
+
 export const USAGE = `npm run bench -- [options]
 
   --scenario a,b,c,d,lag,e   what to measure (default: all)
@@ -39,7 +48,8 @@ export const USAGE = `npm run bench -- [options]
       d    one transaction that inserts 1,000,000 rows
       lag  commit at the source to visible at the destination, at 2,000 transactions a second
       e    one transaction that inserts 5,000,000 rows
-  --only LIST                of decode,pipe,native,native-binary,millrace (default: all)
+  --only LIST                of decode,pipe,native,native-binary,millrace (default: these),
+                             and millrace in other layouts: ${LAYOUT_NAMES}
   --rounds N                 rounds of every scenario (default: 3); medians are printed
   --rows-scale X             multiplies all counts, e.g. 0.1 for a quick look (default: 1)
   --lag-seconds N            length of the lag scenario (default: 30)
@@ -72,7 +82,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions | 'help' {
   return {
     version: oneOf('--version', Number(values.version), VERSIONS),
     scenarios: subset('--scenario', values.scenario, SCENARIOS),
-    contenders: subset('--only', values.only, CONTENDERS),
+    contenders: values.only === undefined ? USUAL : subset('--only', values.only, CONTENDERS),
     rounds: wholeNumber('--rounds', values.rounds),
     rowsScale: positive('--rows-scale', values['rows-scale']),
     lagSeconds: wholeNumber('--lag-seconds', values['lag-seconds']),

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { LAYOUTS, type LayoutName } from '../layouts.ts';
 import type { ProcessUsage } from '../measurement.ts';
 import { BENCH_USER, type Workbench } from '../workbench.ts';
 
@@ -24,9 +25,10 @@ export async function millracePipeline(
   bench: Workbench,
   program: MillraceProgram,
   databases: { readonly source: string; readonly destination: string },
+  layout: LayoutName = 'millrace',
 ): Promise<(how: 'once' | 'continuous') => MillraceRun> {
   const file = join(bench.directory, `${databases.destination}.yaml`);
-  await writeFile(file, pipelineFile(bench, databases));
+  await writeFile(file, pipelineFile(bench, databases, layout));
   let runs = 0;
   return (how) => {
     runs += 1;
@@ -45,7 +47,7 @@ export async function millracePipeline(
   };
 }
 
-function pipelineFile(bench: Workbench, databases: { readonly source: string; readonly destination: string }): string {
+function pipelineFile(bench: Workbench, databases: { readonly source: string; readonly destination: string }, layout: LayoutName): string {
   const source = bench.connection('source', databases.source);
   const destination = bench.connection('destination', databases.destination);
   return `version: 1
@@ -71,12 +73,12 @@ destinations:
     ssl:
       mode: disable
 pipelines:
-  bench:
+  bench_${layout}:
     source: bench_source
     destination: bench_destination
     mode: logical
     schedule: continuous
-`;
+${LAYOUTS[layout].options.map((line) => `    ${line}\n`).join('')}`;
 }
 
 async function completion(child: ChildProcess, usageFile: string): Promise<ProcessUsage> {

@@ -97,6 +97,9 @@ export function applyBatch(table: Table, batch: ObjectBatch, mode: ReplaceMode):
         break;
       case 'moves':
         applyMoves(table, phase, mode, batch);
+        break;
+      case 'mark_all':
+        throw new DestinationConflict('rows of this destination do not outlive their deletes');
     }
   }
 }
