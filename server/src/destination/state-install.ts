@@ -59,6 +59,22 @@ export async function readStateVersion(session: PgSession): Promise<StateVersion
   return { kind: 'installed', version };
 }
 
+/**
+ * Whether there is a state to read. Of an earlier version it is upgraded, by those who may write, or refused with `state_outdated`.
+ * Throws what `readStateVersion` and `installState` throw.
+ */
+export async function hasState(session: PgSession, older: 'upgrade' | 'refuse'): Promise<boolean> {
+  const found = await readStateVersion(session);
+  if (found.kind !== 'installed') return false;
+  if (found.version === STATE_VERSION) return true;
+  if (older === 'upgrade') await installState(session);
+  else {
+    const cause = `the schema ${STATE_SCHEMA} has version ${found.version}; this program reads version ${STATE_VERSION}`;
+    throw new MillraceError('state_outdated', { cause, side: 'destination' });
+  }
+  return true;
+}
+
 /** Removes the state schema when no pipeline is left in it. Returns whether it did. */
 export async function removeStateIfEmpty(session: PgSession): Promise<boolean> {
   return session.transaction('BEGIN', async () => {

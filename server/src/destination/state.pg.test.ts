@@ -3,11 +3,12 @@ import type { TestDatabase } from '../../test/pg/test-database.ts';
 import { usePostgres } from '../../test/pg/use-postgres.ts';
 import { waitFor } from '../../test/pg/wait-for.ts';
 import type { PgSession } from '../db/session.ts';
+import { layoutSignature, NATIVE_LAYOUT } from '../model/layout.ts';
 import { parseLsn } from '../pg/lsn.ts';
 import { addEvent, KEPT_EVENTS, loadEvents, requestObjectChange } from './state-requests.ts';
-import { installState, readStateVersion, removeStateIfEmpty } from './state-install.ts';
+import { hasState, installState, readStateVersion, removeStateIfEmpty } from './state-install.ts';
 import type { Fence } from './state-records.ts';
-import { STATE_VERSION } from './state-schema.sql.ts';
+import { CREATE_SCHEMA, MIGRATIONS, STATE_VERSION } from './state-schema.sql.ts';
 import {
   deletePipeline,
   forgetChunks,
@@ -54,6 +55,19 @@ describe('the state schema', () => {
     expect(await readStateVersion(sessions[0] as PgSession)).toEqual({ kind: 'installed', version: STATE_VERSION });
     const outsider = await database.open({ role: await pg.destination.createRole() });
     await expect(outsider.query('SELECT version FROM _millrace.version')).rejects.toMatchObject({ facts: { sqlstate: '42501' } });
+  });
+
+  test('of an earlier version is upgraded by those who write, keeps what it holds, and is refused by those who only read', async () => {
+    const database = await pg.destination.createDatabase();
+    const session = await database.open();
+    for (const statement of [...CREATE_SCHEMA, ...(MIGRATIONS[0] ?? [])]) await session.query(statement);
+    await session.query(`INSERT INTO _millrace.version VALUES (1);
+      INSERT INTO _millrace.pipeline (name, source_system_id, source_database) VALUES ('p', '1', 'd');
+      INSERT INTO _millrace.object (pipeline, source_schema, source_name, source_oid, state) VALUES ('p', 's', 't', 1, 'streaming')`);
+    await expect(hasState(session, 'refuse')).rejects.toMatchObject({ errorName: 'state_outdated' });
+    expect(await hasState(session, 'upgrade')).toBe(true);
+    expect(await hasState(session, 'refuse')).toBe(true);
+    expect(await loadObjects(session, 'p')).toMatchObject([{ state: 'streaming', layout: layoutSignature(NATIVE_LAYOUT) }]);
   });
 
   test('of a newer version is left alone', async () => {

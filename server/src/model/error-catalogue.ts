@@ -406,6 +406,12 @@ export const CATALOGUE = {
     retry: 'user',
     exit: 3,
   }),
+  state_outdated: entry('2098', 'The state in the destination is of an earlier version', {
+    meaning: 'The _millrace schema was made by an earlier version of Millrace, and only the first run of this one may change it.',
+    fix: 'Run `millrace run -f FILE`: it upgrades the state, which takes a moment and loses nothing.',
+    retry: 'user',
+    exit: 3,
+  }),
   object_unknown: entry('2091', 'No such object', {
     meaning: 'The pipeline has no object of this name.',
     fix: 'millrace objects list -f FILE --pipeline NAME shows the names; put a name with a dot or a quote in double quotes.',

@@ -4,7 +4,7 @@ import type { ObjectChange, ObjectStateName } from '@millrace/contract/report';
 import type { ObjectAction, ObjectSelection } from '../../cli/operations.ts';
 import { connect } from '../../db/connect.ts';
 import { loadObjects } from '../../destination/state.ts';
-import { readStateVersion } from '../../destination/state-install.ts';
+import { hasState } from '../../destination/state-install.ts';
 import type { ObjectRecord } from '../../destination/state-records.ts';
 import { requestObjectChange } from '../../destination/state-requests.ts';
 import { MillraceError } from '../../model/error.ts';
@@ -24,7 +24,7 @@ export async function changeObjects(
 ): Promise<readonly ObjectChange[]> {
   const session = await connect(settings.destination.connection, { applicationName: 'millrace objects', side: 'destination' });
   try {
-    const installed = (await readStateVersion(session)).kind === 'installed';
+    const installed = await hasState(session, 'upgrade');
     const records = installed ? await loadObjects(session, settings.name) : [];
     const chosen = choose(records, selection, settings.name);
     const possible = chosen.filter((record) => isPossible(record, action));

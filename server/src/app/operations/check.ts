@@ -5,7 +5,7 @@ import { connect } from '../../db/connect.ts';
 import type { PgSession } from '../../db/session.ts';
 import { checkDestination } from '../../destination/checks.ts';
 import { loadObjects } from '../../destination/state.ts';
-import { readStateVersion } from '../../destination/state-install.ts';
+import { hasState } from '../../destination/state-install.ts';
 import { MillraceError } from '../../model/error.ts';
 import { type Finding, passed, problem } from '../../model/finding.ts';
 import { objectLabel, type SourceTable } from '../../model/table.ts';
@@ -84,7 +84,7 @@ async function checkPipeline(settings: PipelineSettings): Promise<readonly Findi
 }
 
 async function checkBoth(settings: PipelineSettings, source: PgSession, destination: PgSession): Promise<readonly Finding[]> {
-  const installed = (await readStateVersion(destination)).kind === 'installed';
+  const installed = await hasState(destination, 'refuse');
   const records = installed ? await loadObjects(destination, settings.name) : [];
   const plan = await planPipeline({ source, destination, settings, records });
   const wanted = plan.objects.filter((object) => object.desired !== 'skipped');

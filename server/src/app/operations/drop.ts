@@ -5,7 +5,7 @@ import { connect } from '../../db/connect.ts';
 import { discardSideTable } from '../../destination/load-place.ts';
 import { deletePipeline, loadObjects, loadPipeline } from '../../destination/state.ts';
 import { evictPredecessors } from '../../destination/state-evict.ts';
-import { readStateVersion, removeStateIfEmpty } from '../../destination/state-install.ts';
+import { hasState, removeStateIfEmpty } from '../../destination/state-install.ts';
 import { MillraceError } from '../../model/error.ts';
 import { dropPublications } from '../../source/publication.ts';
 import { dropSlot } from '../../source/slot.ts';
@@ -22,7 +22,7 @@ export async function dropPipeline(settings: PipelineSettings): Promise<DropRepo
   try {
     const names = await pipelineNames(settings, destination);
     const removed = await dropAtSource(settings, names);
-    if ((await readStateVersion(destination)).kind !== 'installed') return { pipeline: settings.name, removed, kept_tables: [] };
+    if (!(await hasState(destination, 'upgrade'))) return { pipeline: settings.name, removed, kept_tables: [] };
     const known = await loadPipeline(destination, settings.name);
     const objects = known === null ? [] : await loadObjects(destination, settings.name);
     const kept = objects.flatMap((object) => (object.destinationOid !== null && object.destination !== null ? [object.destination] : []));

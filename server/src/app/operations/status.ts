@@ -4,7 +4,7 @@ import type { ObjectStatus, PipelineStateName, PipelineStatus, Reason } from '@m
 import { connect } from '../../db/connect.ts';
 import type { PgSession } from '../../db/session.ts';
 import { loadObjects, loadPipeline } from '../../destination/state.ts';
-import { readStateVersion } from '../../destination/state-install.ts';
+import { hasState } from '../../destination/state-install.ts';
 import type { ObjectRecord, PipelineRecord, StateReason } from '../../destination/state-records.ts';
 import { formatLsn, type Lsn } from '../../pg/lsn.ts';
 import { inspectSlot } from '../../source/slot.ts';
@@ -16,7 +16,7 @@ import { lagSeconds, pipelineStateOf } from './status-judge.ts';
 export async function readStatus(settings: PipelineSettings): Promise<PipelineStatus> {
   const destination = await connect(settings.destination.connection, { applicationName: 'millrace status', side: 'destination' });
   try {
-    const installed = (await readStateVersion(destination)).kind === 'installed';
+    const installed = await hasState(destination, 'refuse');
     const record = installed ? await loadPipeline(destination, settings.name) : null;
     if (record === null) return notStarted(settings.name);
     const objects = await loadObjects(destination, settings.name);

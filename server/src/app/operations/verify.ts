@@ -4,7 +4,7 @@ import type { ObjectSelection } from '../../cli/operations.ts';
 import { connect } from '../../db/connect.ts';
 import type { PgSession } from '../../db/session.ts';
 import { loadObjects, loadPipeline } from '../../destination/state.ts';
-import { readStateVersion } from '../../destination/state-install.ts';
+import { hasState } from '../../destination/state-install.ts';
 import type { ObjectRecord } from '../../destination/state-records.ts';
 import { must } from '../../lib/assert.ts';
 import { metadataColumns, unmarkedRows } from '../../destination/metadata.ts';
@@ -94,7 +94,7 @@ class PipelineVerification {
 
   async run(selection: ObjectSelection): Promise<readonly VerifyReport[]> {
     const { destinationAside, sourceAside } = this.#sessions;
-    const installed = (await readStateVersion(destinationAside)).kind === 'installed';
+    const installed = await hasState(destinationAside, 'refuse');
     const records = installed ? await loadObjects(destinationAside, this.#settings.name) : [];
     const names = await pipelineNames(this.#settings, destinationAside);
     const { tables } = await readTables(sourceAside, { schemas: this.#settings.schemas });
