@@ -10,6 +10,7 @@ import { type Care, Flush, type ObjectWork } from './apply-flush.ts';
 import type { ApplyTarget } from './apply-target.ts';
 import { referredToFromOutside, relationsOfConstraint } from './constraint.sql.ts';
 import { readsPosition, setPosition } from './metadata.ts';
+import { fixOfRefusal } from './refusal-fix.ts';
 import { exactly, miscountOf } from './row-guard.ts';
 import { DROP_STAGES } from './stage.sql.ts';
 import { Stages } from './stages.ts';
@@ -254,7 +255,10 @@ function fenced(error: unknown): MillraceError {
 /** What a refusal is called for people. */
 function named(error: MillraceError, target: ApplyTarget): MillraceError {
   const miscount = miscountOf(error);
-  if (miscount === null) return error;
+  if (miscount === null) {
+    const fix = fixOfRefusal(error.cause ?? {}, target.table);
+    return fix === null ? error : new MillraceError(error.errorName, { ...error.facts, fix }, error.cause);
+  }
   const cause = `rows that a change needs are missing in ${objectLabel(target.table)}: only ${miscount.rows} were found`;
   return new MillraceError('destination_row_missing', { cause, side: 'destination' }, error);
 }

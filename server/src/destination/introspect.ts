@@ -1,4 +1,5 @@
 // Reads what the destination is and has: server, schemas, relations and types, as plain values for the planning to judge.
+import { TABLE_SHAPES } from './table-shape.sql.ts';
 import type { PgSession, Row } from '../db/session.ts';
 import { must } from '../lib/assert.ts';
 import type { TypeRef } from '../model/destination-table.ts';
@@ -106,6 +107,12 @@ export async function readDestinationTypes(
 
 type JsonRef = readonly [schema: string, name: string, array: boolean, typmod: number];
 type JsonName = readonly [schema: string, name: string];
+
+/** Of each of the tables that is still there, a text that changes whenever somebody changes what may refuse rows of it. */
+export async function readTableShapes(session: PgSession, oids: readonly number[]): Promise<ReadonlyMap<number, string>> {
+  const rows = await session.query(TABLE_SHAPES, [oids.map(String)]);
+  return new Map(rows.map(([oid, shape]) => [Number(oid), shape ?? '']));
+}
 
 function extensionType(row: Row): ExtensionType {
   return { schema: text(row, 1), name: text(row, 2), hasBinary: flag(row, 3) };

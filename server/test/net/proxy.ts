@@ -151,9 +151,18 @@ class Link {
   cut(how: Cut): void {
     for (const socket of this.#sockets) {
       if (how === 'end') socket.destroySoon();
-      else if (!socket.destroyed) socket.resetAndDestroy();
+      else if (!socket.destroyed) reset(socket);
     }
   }
+}
+
+/**
+ * libuv refuses to reset a socket whose goodbye is under way (`uv_tcp_close_reset` gives EINVAL while it is shutting down), and Node then
+ * never closes its handle.
+ */
+function reset(socket: Socket): void {
+  if (socket.writableEnded && !socket.writableFinished) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 function freeRules(): Rules {

@@ -7,7 +7,7 @@ import { type Mischief, RogueServer } from '../net/rogue-server.ts';
 import type { TestDatabase } from '../pg/test-database.ts';
 import { usePostgres } from '../pg/use-postgres.ts';
 import { waitFor } from '../pg/wait-for.ts';
-import { type Ends, expectEqual, table } from '../pipeline/compare.ts';
+import { type Ends, expectEqual, table, untilEqual } from '../pipeline/compare.ts';
 import { startWatched, watchOnce } from '../pipeline/watched.ts';
 
 const pg = usePostgres();
@@ -169,7 +169,23 @@ test("a destination table that is somebody else's is not touched, and the other 
   await ends.source.dropSlots();
 });
 
-test('a row that the destination refuses fails its table alone; when the cause is gone and it is resumed, nothing is missing', async () => {
+test('a row that the destination refuses is told with the SQL that mends it; once that has run, its table goes on by itself', async () => {
+  const ends = await twoDatabases();
+  const pipeline = startWatched(ends);
+  await pipeline.seen.until('public.t', 'streaming');
+  await ends.destination.query('ALTER TABLE public.t ADD CONSTRAINT small CHECK (id < 10)');
+  await ends.source.query('INSERT INTO public.t VALUES (50)');
+  await pipeline.seen.until('public.t', 'failed');
+  const fix = pipeline.seen.reason('public.t')?.fix ?? '';
+  expect(fix).toContain('ALTER TABLE "public"."t" DROP CONSTRAINT "small";');
+  await ends.destination.query(fix);
+  await pipeline.seen.until('public.t', 'streaming');
+  await untilEqual(ends, table('public.t'));
+  await pipeline.stop();
+  await ends.source.dropSlots();
+});
+
+test('a row that the destination refuses fails its table alone; when the cause is gone, nothing is missing', async () => {
   const ends = await twoDatabases();
   await ends.source.query('CREATE TABLE public.u (id int PRIMARY KEY)');
   const pipeline = startWatched(ends);
@@ -181,9 +197,10 @@ test('a row that the destination refuses fails its table alone; when the cause i
   expect(pipeline.seen.reason('public.t')).toMatchObject({ errorName: 'row_rejected', facts: { object: 'public.t', side: 'destination' } });
   await waitFor('the other table to go on', async () => (await ends.destination.query('SELECT 1 FROM public.u')).length === 1);
   await pipeline.stop();
-  await ends.destination.query(
-    "ALTER TABLE public.t DROP CONSTRAINT small; UPDATE _millrace.object SET resume_requested = true WHERE source_name = 't'",
-  );
+  // Nobody asks for anything: a new process tries it once more.
+  await watchOnce(ends);
+  expect(await ends.destination.query("SELECT state FROM _millrace.object WHERE source_name = 't'")).toEqual([['failed']]);
+  await ends.destination.query('ALTER TABLE public.t DROP CONSTRAINT small');
   await watchOnce(ends);
   await expectEqual(ends, table('public.t'), table('public.u'));
   await ends.source.dropSlots();

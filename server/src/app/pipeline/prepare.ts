@@ -22,6 +22,7 @@ import { releaseSlot } from '../../source/slot-release.ts';
 import { identifySystem, readTimelineHistory, requirePrimary, type SystemIdentity } from '../../source/system.ts';
 import { missedRelations } from './ineligible.ts';
 import { resumptionOf, stateReason, wasUnpublished } from './live-objects.ts';
+import { mayBeMended } from './mends.ts';
 import { pipelineNames } from './names.ts';
 import { type PlannedResumption, rememberMissed, rememberObjects, rememberVanished } from './object-memory.ts';
 import type { PipelineRun } from './pipeline-run.ts';
@@ -93,13 +94,16 @@ async function prepareWith(context: StartContext, replication: PgSession): Promi
     sourceSystemId: system.systemId,
     sourceDatabase: binding.database,
   });
+  const isFirstSession = context.tenure.epoch === null;
   context.tenure.epoch = record.epoch;
   failpoint('session.after_take_over');
   // A predecessor that only sleeps keeps its sessions: what they lock and stream from is ours now.
   await evictPredecessors(destination, settings.name);
   await releaseSlot(source, names.slot);
   const fence: Fence = { pipeline: settings.name, epoch: record.epoch };
-  const plan = await planPipeline({ source, destination, settings, records });
+  // A new process tries everything once more that the destination refused: it may have been mended meanwhile.
+  const tries = isFirstSession ? records.map((record) => (mayBeMended(record) ? { ...record, resumeRequested: true } : record)) : records;
+  const plan = await planPipeline({ source, destination, settings, records: tries });
   await wishReloads(destination, fence, plan);
   const streamFrom = await publish(context, names, plan);
   failpoint('session.after_publications');

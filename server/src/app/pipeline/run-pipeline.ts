@@ -9,6 +9,7 @@ import { ProtocolError } from '../../pg/protocol-error.ts';
 import type { PipelineRun } from './pipeline-run.ts';
 import { runSession } from './session.ts';
 import { SessionRestart } from './session-restart.ts';
+import { Mends } from './mends.ts';
 import type { Tenure } from './tenure.ts';
 
 /** A wrong password is tried at most once a minute: more could lock the account. */
@@ -30,6 +31,7 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
   let restarts = 0;
   const secondChances = new Map<string, Lsn>();
   const tenure: Tenure = { epoch: null };
+  const mends = new Mends();
   while (!run.signal.aborted) {
     let hasAdvanced = false;
     const onWorking = (): void => {
@@ -40,7 +42,7 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
     };
     const startedAtMs = performance.now();
     try {
-      await runSession({ ...run, onWorking, onAdvance, secondChances, tenure });
+      await runSession({ ...run, onWorking, onAdvance, secondChances, tenure, mends });
       return;
     } catch (error) {
       if (run.signal.aborted) return;

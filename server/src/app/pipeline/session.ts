@@ -24,6 +24,7 @@ import { keepAsking } from './liveness.ts';
 import type { PipelineRun } from './pipeline-run.ts';
 import { stateReason } from './live-objects.ts';
 import { Loader } from './loader.ts';
+import type { Mends } from './mends.ts';
 import { ObjectKeeper } from './object-keeper.ts';
 import { type Prepared, prepare } from './prepare.ts';
 import { SessionRestart } from './session-restart.ts';
@@ -37,8 +38,9 @@ export interface SessionContext extends PipelineRun {
   readonly onAdvance: () => void;
   /** By object, the checkpoint at which a new session was last tried instead of giving the object up. Outlives the session. */
   readonly secondChances: Map<string, Lsn>;
-  /** Outlives the session, too. */
+  /** Outlive the session, too. */
   readonly tenure: Tenure;
+  readonly mends: Mends;
 }
 
 const BATCH_BYTES = 8 * 1024 * 1024;

@@ -1,6 +1,7 @@
 // Looks, while a pipeline runs, for what operators ask and for what changed in the source's catalogue, and has it carried out.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { PgSession } from '../../db/session.ts';
+import { readTableShapes } from '../../destination/introspect.ts';
 import { loadObjects, setObjectState } from '../../destination/state.ts';
 import type { ObjectRecord } from '../../destination/state-records.ts';
 import { objectLabel } from '../../model/table.ts';
@@ -18,6 +19,7 @@ import {
   wasUnpublished,
 } from './live-objects.ts';
 import { missedRelations } from './ineligible.ts';
+import { type Mends, mayBeMended } from './mends.ts';
 import type { ObjectKeeper } from './object-keeper.ts';
 import { rememberMissed, rememberObjects, rememberVanished } from './object-memory.ts';
 import type { PipelineRun } from './pipeline-run.ts';
@@ -31,6 +33,7 @@ export interface WatcherContext extends PipelineRun {
   readonly destination: PgSession;
   readonly prepared: Prepared;
   readonly keeper: ObjectKeeper;
+  readonly mends: Mends;
 }
 
 const REQUEST_INTERVAL_MS = 500;
@@ -55,7 +58,23 @@ export class Watcher {
       const records = await loadObjects(this.#context.destination, this.#context.settings.name);
       if (round % CATALOGUE_ROUNDS === 0) await this.#lookAtCatalogue(records);
       else await this.#carryOut(records);
+      if (round % CATALOGUE_ROUNDS === 1) await this.#tryMended(records);
       await delay(REQUEST_INTERVAL_MS, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  /** Objects that the destination refused, and may not refuse any more. */
+  async #tryMended(records: readonly ObjectRecord[]): Promise<void> {
+    const { destination, prepared, mends, log } = this.#context;
+    const failed = records.filter(mayBeMended);
+    if (failed.length === 0) return;
+    const shapes = await readTableShapes(
+      destination,
+      failed.flatMap(({ destinationOid }) => (destinationOid === null ? [] : [destinationOid])),
+    );
+    for (const { source } of mends.due(failed, shapes, performance.now())) {
+      log.info('trying an object again that the destination refused', { object: objectLabel(source) });
+      await setObjectState(destination, prepared.fence, source, { resumeRequested: true });
     }
   }
 
