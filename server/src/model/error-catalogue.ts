@@ -324,7 +324,7 @@ export const CATALOGUE = {
   }),
   row_rejected: entry('2062', 'The destination refused a row', {
     meaning: 'A constraint, trigger or type of the destination table refused a change.',
-    fix: 'Mend the destination table, then: millrace objects resume -f FILE --pipeline NAME SCHEMA.TABLE',
+    fix: 'Mend the destination table. The object goes on by itself once that has changed, at the next start, and is tried from time to time; at once with: millrace objects resume -f FILE --pipeline NAME SCHEMA.TABLE',
     retry: 'user',
     exit: 4,
   }),
