@@ -2,6 +2,7 @@
 import type { Lsn } from '../pg/lsn.ts';
 import type { QualifiedName } from '../pg/ident.ts';
 import type { DestinationTable } from './destination-table.ts';
+import type { Mask } from './object-filter.ts';
 import type { SourceTable } from './table.ts';
 
 /** One side of a comparison. Both sides list the same columns in the same order, each by its own names. */
@@ -11,7 +12,14 @@ export interface ComparedTable extends QualifiedName {
   readonly columns: readonly string[];
   /** Empty: rows are a multiset, compared as wholes. */
   readonly key: readonly string[];
+  /** What stands in the place of columns' values. Absent: nothing. */
+  readonly masks?: ReadonlyMap<string, Mask> | undefined;
+  /** SQL that the server has printed: only rows for which it is true. Absent: all rows. */
+  readonly condition?: string | undefined;
 }
+
+/** What the source's rows are seen through. */
+export type ComparedFilter = Pick<ComparedTable, 'masks' | 'condition'>;
 
 /** An object as both sides see it. */
 export interface VerifyPlan {
@@ -25,6 +33,7 @@ export interface VerifyPlan {
 export function planVerify(
   source: SourceTable,
   destination: Pick<DestinationTable, 'schema' | 'name' | 'columns' | 'identity'>,
+  filter: ComparedFilter = {},
 ): VerifyPlan {
   const key = destination.identity.kind === 'key' ? destination.identity.columns : [];
   const sourceKey = key.map((name) => destination.columns.find((column) => column.name === name)?.sourceName ?? name);
@@ -35,6 +44,7 @@ export function planVerify(
       only: source.relkind === 'r',
       columns: destination.columns.map((column) => column.sourceName),
       key: sourceKey,
+      ...filter,
     },
     destination: {
       schema: destination.schema,

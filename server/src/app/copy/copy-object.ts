@@ -143,7 +143,8 @@ class ObjectCopy {
     const columns = writtenColumns(request.destination);
     const { schema, name } = request.destination;
     this.#place = loadPlace(request.mode, { table: { schema, name }, columns: columns.map((column) => column.name) });
-    this.#columns = columns.map((column) => ({ name: column.sourceName, asText: column.transfer === 'text' }));
+    const masks = request.destination.filter?.masks;
+    this.#columns = columns.map(({ sourceName: name, transfer }) => ({ name, asText: transfer === 'text', mask: masks?.get(name) }));
   }
 
   async run(): Promise<CopyOutcome> {
@@ -249,6 +250,7 @@ class ObjectCopy {
         columns: this.#columns,
         format: destination.binarySafe ? 'binary' : 'text',
         writtenSince: piece.writtenSince,
+        condition: destination.filter?.condition,
       },
       target: landingTable(this.#place),
       landing: piece.landing,
