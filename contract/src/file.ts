@@ -98,7 +98,11 @@ const destination = z.strictObject({
 export const SYNC_MODES = ['full_refresh_overwrite', 'full_refresh_append', 'incremental_append', 'incremental_append_deduped'] as const;
 const QUERY_MODES = ['full_load', 'delta_timestamp', 'change_data_capture', 'unique_incrementing_append_only'] as const;
 
-const mask = z.union([z.null(), z.literal('sha256'), z.strictObject({ fixed: z.string() })], {
+const storable = z
+  .string()
+  .refine((value) => !value.includes('\0'), { message: 'the value holds a NUL character', params: { hint: 'remove it' } });
+
+const mask = z.union([z.null(), z.literal('sha256'), z.strictObject({ fixed: storable })], {
   error: 'must be null, sha256 or {fixed: "…"}',
 });
 
@@ -111,6 +115,7 @@ const object = z.strictObject({
   where: text.optional(),
   target: identifier.optional(),
   mask: z.record(identifier, mask).optional(),
+  rename: z.record(identifier, identifier).optional(),
 });
 
 const schedule = z.union(
@@ -149,6 +154,7 @@ const pipeline = z.strictObject({
     )
     .optional(),
   default_object_state: z.enum(['included', 'skipped']).optional(),
+  mask_salt: text.optional(),
   query: text.optional(),
   target: identifier.optional(),
   primary_key: z.array(identifier).min(1).optional(),

@@ -1,9 +1,8 @@
 // Creates and drops destination tables. Ownership is an OID in our state, written in the transaction that makes the table.
 import type { PgSession } from '../db/session.ts';
 import { must } from '../lib/assert.ts';
-import type { DestinationTable } from '../model/destination-table.ts';
+import { type DestinationTable, tableSignature } from '../model/destination-table.ts';
 import { MillraceError } from '../model/error.ts';
-import { layoutSignature } from '../model/layout.ts';
 import { objectLabel } from '../model/table.ts';
 import { type QualifiedName, quoteIdent } from '../pg/ident.ts';
 import * as sql from './ddl.sql.ts';
@@ -53,7 +52,7 @@ export async function createDestinationTable(session: PgSession, owner: TableOwn
     const oid = existing?.oid ?? must((await readRelations(session, [table]))[0], 'the table just created').oid;
     if (existing === undefined) await assertOwnExpressions(session, table, oid);
     const { schema, name, columns, identity } = table;
-    const layout = layoutSignature(table.layout);
+    const layout = tableSignature(table);
     await setObjectState(session, owner.fence, owner.source, {
       destination: { schema, name },
       destinationOid: oid,

@@ -38,7 +38,7 @@ export interface TablePlanInput {
 export interface TableProblem {
   readonly errorName: Extract<
     ErrorName,
-    'type_refused' | 'type_missing' | 'type_conflict' | 'row_too_wide' | 'identity_missing' | 'name_collision'
+    'type_refused' | 'type_missing' | 'type_conflict' | 'row_too_wide' | 'identity_missing' | 'name_collision' | 'filter_impossible'
   >;
   readonly column: string | null;
   readonly cause: string;
@@ -117,7 +117,7 @@ function columnType(input: TablePlanInput, column: SourceColumn): UsableType | R
 
 function destinationColumn(column: SourceColumn, usable: UsableType): DestinationColumn {
   return {
-    name: fitName(column.name),
+    name: nameOf(column),
     sourceName: column.name,
     attnum: column.attnum,
     sourceTypeOid: column.typeOid,
@@ -128,6 +128,10 @@ function destinationColumn(column: SourceColumn, usable: UsableType): Destinatio
     transfer: column.generated !== null ? 'generated' : usable.via,
     expression: column.generated?.expression ?? null,
   };
+}
+
+function nameOf(column: SourceColumn): string {
+  return fitName(column.renamed ?? column.name);
 }
 
 /** Whether the destination can compute the column and would get the same values; null when it can. */
@@ -142,7 +146,7 @@ function exclusionOf(
   const reading = readExpression(column.generated.expression);
   if (reading.kind === 'unreadable') return 'expression_unreadable';
   const used = context.resolved.filter((other) => reading.names.has(other.column.name));
-  if (used.some((other) => fitName(other.column.name) !== other.column.name)) return 'expression_uses_renamed_column';
+  if (used.some((other) => nameOf(other.column) !== other.column.name)) return 'expression_uses_renamed_column';
   if (used.some((other) => other.type.kind === 'refused' || other.type.via === 'text')) return 'expression_uses_text_column';
   const columns = new Set(context.resolved.map((other) => other.column.name));
   const foldsText =

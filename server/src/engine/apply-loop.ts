@@ -8,6 +8,7 @@ import { nextStep } from './apply-step.ts';
 import { Aside } from './aside.ts';
 import { Assembler, type AssemblerHost } from './assembler.ts';
 import { type LiveObject, neededFrom, type StreamTransaction } from './live-object.ts';
+import { MessageFilter } from './message-filter.ts';
 import type { ApplyLane, ChangeFeed, Spool } from './ports.ts';
 import { RecentTransactions } from './recent-transactions.ts';
 import { SourceEnd } from './source-end.ts';
@@ -50,6 +51,8 @@ export class ApplyLoop implements AssemblerHost {
   /** Objects whose new state waits for the commit that covers the position at which it began. */
   readonly #unsettled = new Map<LiveObject, Lsn>();
   readonly #assembler: Assembler;
+  /** Stands before the assembler, so that nothing behind it ever holds a value that is masked. */
+  readonly #filter: MessageFilter;
   readonly #wakeup = new Wakeup();
   #ready: StreamBatch | null = null;
   #paused = false;
@@ -74,7 +77,13 @@ export class ApplyLoop implements AssemblerHost {
     this.#received = options.from;
     this.#checkpoint = options.checkpoint;
     this.#checkpointAtMs = options.nowMs();
-    this.#assembler = new Assembler(this);
+    const assembler = new Assembler(this);
+    this.#assembler = assembler;
+    this.#filter = new MessageFilter({
+      format: options.format.name,
+      filterOf: (relationOid) => this.#objects.get(relationOid)?.filter ?? null,
+      next: (bytes, start, end) => assembler.take(bytes, start, end),
+    });
     const { format, lane, batchBytes, openSpool, nowMs } = options;
     this.#aside = new Aside({ format, lane, batchBytes, openSpool, nowMs });
   }
@@ -206,7 +215,7 @@ export class ApplyLoop implements AssemblerHost {
       if (streamFrameKind(bytes, start, end) === StreamFrame.keepalive) this.#keepalive(bytes, start);
       else {
         this.#frameAt = bytes.readUInt32BE(start + 1) * 2 ** 32 + bytes.readUInt32BE(start + 5);
-        this.#assembler.take(bytes, walDataPayload(start), end);
+        this.#filter.take(bytes, walDataPayload(start), end);
         if (this.#assembler.batch.sizeBytes >= this.#options.batchBytes) this.#batchIsFull();
       }
     } catch (error) {

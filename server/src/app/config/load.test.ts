@@ -1,9 +1,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MillraceError } from '../../model/error.ts';
+import { saltOf } from '../../model/object-filter.ts';
 import { loadFile } from './load.ts';
 import { PLAIN_OBJECT } from './settings.ts';
 
@@ -12,6 +14,8 @@ beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'millrace-config-'));
 });
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+const SALT = 'a salt of the tests only';
 
 const ENVIRONMENT = { SHOP_PASSWORD: 's3cret: "#{x}', SHOP_PORT: '6543', EMPTY: '' };
 
@@ -129,6 +133,29 @@ describe('a good file', () => {
         { ...PLAIN_OBJECT, schema: 'public', name: 'customers' },
       ],
     });
+  });
+
+  test('reads which columns an object brings, their masks and new names, and keeps the salt a secret', async () => {
+    const file = await load(
+      withPipelineKeys(
+        'mask_salt: ${SHOP_SALT}',
+        'objects:',
+        '  public.orders:',
+        '    columns: [id, email, note, city]',
+        '    mask: {email: sha256, note: null, city: {fixed: ""}}',
+        '    rename: {city: town}',
+      ),
+      { ...ENVIRONMENT, SHOP_SALT: SALT },
+    );
+    const filter = file.pipelines[0]?.objects[0]?.filter;
+    expect(filter).toMatchObject({ columns: ['id', 'email', 'note', 'city'], renames: new Map([['city', 'town']]) });
+    expect([...(filter?.masks ?? [])].map(([column, mask]) => [column, mask.kind])).toEqual([
+      ['email', 'sha256'],
+      ['note', 'null'],
+      ['city', 'fixed'],
+    ]);
+    expect(saltOf([filter ?? null])?.reveal()).toBe(SALT);
+    expect(JSON.stringify(file.pipelines[0]) + inspect(file, { depth: 20 })).not.toContain(SALT);
   });
 
   test('uses the schema of the destination unless the pipeline says otherwise', async () => {
@@ -389,14 +416,35 @@ describe('a bad file is refused with line, column and hint', () => {
     ['detect_deletes: true'],
     ['schema_changes: hold'],
     ['sync_mode: full_refresh_append'],
-    ['objects: {public.a: {columns: [id]}}'],
     ['objects: {public.a: {where: "total > 0"}}'],
-    ['objects: {public.a: {mask: {email: sha256, note: null, city: {fixed: x}}}}'],
     ['objects: {public.a: {sync_mode: full_refresh_overwrite}}'],
   ])("what this version can't do: %s", async (line) => {
     expect(await problemsOf(withPipelineKeys(line))).toEqual([
       expect.stringMatching(/^20:\d+: .* is not available in this version yet \| .+/),
     ]);
+  });
+
+  test.each([
+    ['mask: {email: sha256}', /^22:9: mask: sha256 needs a salt \| .*mask_salt/],
+    ['columns: [id, id]', /^22:23: "id" stands in columns twice \| remove one/],
+    ['columns: []', /^22:\d+: /],
+    ['columns: [id]\n        mask: {email: null}', /^23:16: "email" is not among the object's columns \| add it/],
+    ['columns: [id]\n        rename: {email: mail}', /^23:18: "email" is not among the object's columns \| add it/],
+    ['rename: {a: x, b: x}', /^22:24: "a" and "b" are both renamed to "x" \| give/],
+    ['rename: {a: ctid}', /^22:18: "ctid" is the name of a system column \| choose/],
+    [`rename: {a: ${'x'.repeat(64)}}`, /^22:21: the name is longer than 63 bytes/],
+    ['mask: {email: md5}', /^22:\d+: .*must be null, sha256 or \{fixed/],
+  ])('an object that can not be filtered so: %s', async (line, expected) => {
+    const [problem] = await problemsOf(withPipelineKeys('objects:', '  public.a:', `    ${line}`));
+    expect(problem).toMatch(expected);
+  });
+
+  test('a salt that is short, or that nothing uses, is told, and never repeated', async () => {
+    const [short] = await problemsOf(withPipelineKeys('mask_salt: hunter2', 'objects: {public.a: {mask: {email: sha256}}}'));
+    expect(short).toMatch(/^20:5: mask_salt has fewer than 16 characters \| .*openssl rand/);
+    expect(short).not.toContain('hunter2');
+    const { warnings } = await load(withPipelineKeys(`mask_salt: ${SALT}`));
+    expect(warnings).toEqual([expect.objectContaining({ line: 20, message: 'mask_salt is not used' })]);
   });
 
   test("what this version can't do: SSH tunnels and several databases", async () => {

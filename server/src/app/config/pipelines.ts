@@ -3,6 +3,8 @@ import { didYouMean } from '@millrace/contract/did-you-mean';
 import type { FilePipeline } from '@millrace/contract/file';
 import { formatObjectName, isObjectNameProblem, parseObjectName } from '@millrace/contract/object-name';
 import type { NamespaceRule } from '../../destination/names.ts';
+import type { Secret } from '../../lib/secret.ts';
+import { readFilter, readMaskSalt } from './filters.ts';
 import { readLayout } from './layouts.ts';
 import type { Place } from './place.ts';
 import type { DestinationSettings, ObjectSettings, PipelineSettings, SourceSettings } from './settings.ts';
@@ -22,7 +24,7 @@ export function readPipeline(name: string, raw: FilePipeline, servers: Servers, 
   const schemas = raw.schemas ?? null;
   checkSchemas(schemas, place.inside('schemas'));
   refuseSameDatabase(source, destination, place);
-  const objects = readObjects(raw, schemas, place.inside('objects'));
+  const objects = readObjects(raw, schemas, place.inside('objects'), readMaskSalt(raw, place));
   refuseEqualTargets(objects, namespace, place.inside('objects'));
   const defaultObjectState = raw.default_object_state ?? 'included';
   if (defaultObjectState === 'skipped' && !objects.some((object) => object.include)) {
@@ -122,7 +124,7 @@ interface KeyedObject extends ObjectSettings {
   readonly key: string;
 }
 
-function readObjects(raw: FilePipeline, schemas: readonly string[] | null, place: Place): KeyedObject[] {
+function readObjects(raw: FilePipeline, schemas: readonly string[] | null, place: Place, salt: Secret | null): KeyedObject[] {
   const objects = new Map<string, KeyedObject>();
   for (const [key, object] of Object.entries(raw.objects ?? {})) {
     const name = parseObjectName(key);
@@ -141,7 +143,8 @@ function readObjects(raw: FilePipeline, schemas: readonly string[] | null, place
         `add ${JSON.stringify(name.schema)} to schemas, or remove the object`,
       );
     }
-    objects.set(label, { ...name, include, target: object.target ?? null, syncMode: object.sync_mode ?? null, key });
+    const filter = readFilter(object, salt, place.inside(key));
+    objects.set(label, { ...name, include, target: object.target ?? null, syncMode: object.sync_mode ?? null, filter, key });
   }
   return [...objects.values()];
 }

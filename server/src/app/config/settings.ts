@@ -3,6 +3,7 @@ import type { ObjectName } from '@millrace/contract/object-name';
 import type { NamespaceRule } from '../../destination/names.ts';
 import type { ConnectionSettings } from '../../model/connection.ts';
 import type { Layout, SyncMode } from '../../model/layout.ts';
+import type { ObjectFilter } from '../../model/object-filter.ts';
 import type { QualifiedName } from '../../pg/ident.ts';
 import type { Problem } from './problem.ts';
 
@@ -19,7 +20,7 @@ export interface DestinationSettings {
 }
 
 /** What an object has of which the file says nothing more than its name. */
-export const PLAIN_OBJECT = { include: true, target: null, syncMode: null } as const;
+export const PLAIN_OBJECT = { include: true, target: null, syncMode: null, filter: null } as const;
 
 /** What the file says of one object. */
 export interface ObjectSettings extends ObjectName {
@@ -28,6 +29,8 @@ export interface ObjectSettings extends ObjectName {
   readonly target: string | null;
   /** Null: the pipeline's. */
   readonly syncMode: SyncMode | null;
+  /** Null: all columns and rows as they are. */
+  readonly filter: ObjectFilter | null;
 }
 
 export interface PipelineSettings {
@@ -51,6 +54,11 @@ export interface PipelineSettings {
 export function layoutOf({ layout, objects }: Pick<PipelineSettings, 'layout' | 'objects'>, table: QualifiedName): Layout {
   const listed = objects.find((object) => object.schema === table.schema && object.name === table.name);
   return listed === undefined || listed.syncMode === null ? layout : { ...layout, syncMode: listed.syncMode };
+}
+
+/** What of a table its object brings; null: everything. */
+export function filterOf({ objects }: Pick<PipelineSettings, 'objects'>, table: QualifiedName): ObjectFilter | null {
+  return objects.find((object) => object.schema === table.schema && object.name === table.name)?.filter ?? null;
 }
 
 /** The whole file. Lists are in the file's order. */

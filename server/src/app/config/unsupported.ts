@@ -80,10 +80,7 @@ function refuseObject(object: FileObject, pipeline: FilePipeline, place: Place):
     }
   }
   if (object.sync_mode !== undefined) refuseSyncMode(object.sync_mode, place);
-  if (object.columns !== undefined) place.refuse('columns', 'a list of columns', 'remove the line: all columns are replicated');
   if (object.where !== undefined) place.refuse('where', 'a row filter', 'remove the line: all rows are replicated');
-  if (object.mask !== undefined && Object.keys(object.mask).length > 0)
-    place.refuse('mask', 'masking columns', 'remove the lines, or skip the object so that nothing unmasked is written');
 }
 
 function refuseSyncMode(mode: NonNullable<FileObject['sync_mode']>, place: Place): void {

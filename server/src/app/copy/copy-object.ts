@@ -144,7 +144,8 @@ class ObjectCopy {
     this.#request = request;
     const columns = writtenColumns(request.destination);
     this.#place = loadPlace(request.mode, loadTableOf(request.destination));
-    this.#columns = columns.map((column) => ({ name: column.sourceName, asText: column.transfer === 'text' }));
+    const masks = request.destination.filter?.masks;
+    this.#columns = columns.map(({ sourceName: name, transfer }) => ({ name, asText: transfer === 'text', mask: masks?.get(name) }));
   }
 
   async run(): Promise<CopyOutcome> {
@@ -251,6 +252,7 @@ class ObjectCopy {
         columns: this.#columns,
         format: destination.binarySafe ? 'binary' : 'text',
         writtenSince: piece.writtenSince,
+        condition: destination.filter?.condition,
       },
       target: landingTable(this.#place),
       landing: piece.landing,

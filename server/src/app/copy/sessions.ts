@@ -2,8 +2,10 @@
 import { connect } from '../../db/connect.ts';
 import type { PgSession } from '../../db/session.ts';
 import { LoadWriter } from '../../destination/load-writer.ts';
+import type { Secret } from '../../lib/secret.ts';
 import type { ConnectionSettings } from '../../model/connection.ts';
 import { COPY_READER_SETTINGS, CopyReader } from '../../source/copy-reader.ts';
+import { maskSettings } from '../../source/mask.sql.ts';
 import { guardCopySession } from '../../source/snapshot.ts';
 
 export interface CopyServers {
@@ -11,6 +13,8 @@ export interface CopyServers {
   readonly destination: ConnectionSettings;
   /** What `application_name` begins with, e.g. `millrace shop`. */
   readonly applicationName: string;
+  /** What hashes of masked values are made with; absent where none are. */
+  readonly maskSalt?: Secret | null | undefined;
   /** How long to wait for a lock on a table, on either side; a minute when absent. */
   readonly lockTimeoutMs?: number | undefined;
 }
@@ -85,7 +89,7 @@ export class CopySessions {
 
   async #openLane(): Promise<CopyLane> {
     const [source, destination] = await openBoth(
-      this.#open('source', 'copy reader', COPY_READER_SETTINGS),
+      this.#open('source', 'copy reader', { ...COPY_READER_SETTINGS, ...maskSettings(this.#servers.maskSalt ?? null) }),
       this.#open('destination', 'copy writer'),
     );
     const reader = await orClose(CopyReader.open(source), [source, destination]);

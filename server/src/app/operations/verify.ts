@@ -8,19 +8,22 @@ import { hasState } from '../../destination/state-install.ts';
 import type { ObjectRecord } from '../../destination/state-records.ts';
 import { must } from '../../lib/assert.ts';
 import { metadataColumns, unmarkedRows } from '../../destination/metadata.ts';
+import { filterPart } from '../../model/destination-table.ts';
 import { MillraceError } from '../../model/error.ts';
 import { readLayoutSignature } from '../../model/layout.ts';
+import { filterSignature, saltOf } from '../../model/object-filter.ts';
 import { objectLabel, type SourceTable } from '../../model/table.ts';
 import { planVerify, type VerifyPlan, type VerifyProgress } from '../../model/verify.ts';
 import type { QualifiedName } from '../../pg/ident.ts';
 import { type Lsn, LSN_ZERO, maxLsn } from '../../pg/lsn.ts';
 import { readTables } from '../../source/catalog.ts';
+import { maskSettings } from '../../source/mask.sql.ts';
 import { readPublications } from '../../source/publication.ts';
 import { streamedPublications } from '../../source/publication-plan.ts';
 import type { ReplicationNames } from '../../source/slot-name.ts';
 import { readPendingChanges } from '../../source/verify-pending.ts';
 import { readSlotPosition, readSourceLsn, waitForOpenTransactions } from '../../source/verify-position.ts';
-import type { PipelineSettings } from '../config/settings.ts';
+import { filterOf, type PipelineSettings } from '../config/settings.ts';
 import { pipelineNames } from '../pipeline/names.ts';
 import { unverifiedReport, verifyReport } from '../verify/report.ts';
 import { VERIFY_SETTINGS, verifyObject } from '../verify/verify-object.ts';
@@ -60,7 +63,7 @@ async function openSessions(settings: PipelineSettings): Promise<Sessions> {
   const open = (side: 'source' | 'destination', extra: Readonly<Record<string, string>> = {}): Promise<PgSession> =>
     connect(settings[side].connection, { applicationName: `millrace ${settings.name} verify`, side, settings: extra });
   const opened = await Promise.allSettled([
-    open('source', VERIFY_SETTINGS),
+    open('source', { ...VERIFY_SETTINGS, ...maskSettings(saltOf(settings.objects.map((object) => object.filter))) }),
     open('destination', VERIFY_SETTINGS),
     open('source'),
     open('destination'),
@@ -129,10 +132,14 @@ class PipelineVerification {
       const cause = table === undefined ? 'the source table is gone' : `its rows are not at the destination yet: it is ${record.state}`;
       return unverifiedReport(record.source, new MillraceError('transition_refused', { cause }), position);
     }
+    const filter = filterOf(this.#settings, record.source);
+    if (filterPart(record.layout) !== (filter === null ? null : filterSignature(filter))) {
+      const cause = 'the file asks for other columns, masks or rows than those that were loaded: let the pipeline run first';
+      return unverifiedReport(record.source, new MillraceError('transition_refused', { cause }), position);
+    }
     const layout = readLayoutSignature(record.layout);
-    const marks = unmarkedRows(metadataColumns(layout), 't');
     const compared = { ...record.destination, columns: record.columns, identity: record.identity };
-    const plan = planVerify(table, compared, { source: null, destination: marks });
+    const plan = planVerify(table, compared, { masks: filter?.masks }, unmarkedRows(metadataColumns(layout), 't'));
     try {
       const { source, destination } = this.#sessions;
       const progress = this.#progress(record, plan, names);
@@ -167,7 +174,8 @@ class PipelineVerification {
             await readPublications(sourceAside, [names.publications.full, names.publications.insertOnly]),
           ),
           oids: plan.sourceOids,
-          key: plan.source.key,
+          // The log has keys as they are: of masked ones nothing can be told, so any row may have changed.
+          key: plan.source.key.some((name) => plan.source.masks?.has(name)) ? [] : plan.source.key,
           from,
           upTo,
           maxWalBytes: MAX_PENDING_WAL_BYTES,

@@ -1,10 +1,9 @@
 // How an object goes on when a session begins: from what the state says of it, what is wanted now, and what the catalogue shows.
 import type { ObjectRecord, StateReason } from '../../destination/state-records.ts';
 import type { LiveObject } from '../../engine/live-object.ts';
-import { type DestinationColumn, type DestinationTable, writtenColumns } from '../../model/destination-table.ts';
+import { type DestinationColumn, type DestinationTable, tableSignature, writtenColumns } from '../../model/destination-table.ts';
 import { MillraceError } from '../../model/error.ts';
 import { CATALOGUE, type ErrorName } from '../../model/error-catalogue.ts';
-import { layoutSignature } from '../../model/layout.ts';
 import type { ObjectState } from '../../model/object-state.ts';
 import { objectLabel, type RowIdentity, type SourceLeaf } from '../../model/table.ts';
 import type { QualifiedName } from '../../pg/ident.ts';
@@ -68,7 +67,7 @@ function resumptionByState({ record, desired, checkpoint }: KnownObject): Resump
 function isAnotherTable({ record, source, outcome }: PlannedObject): boolean {
   if (record === null || outcome.kind === 'refused') return false;
   if (record.sourceOid !== source.oid) return true;
-  if (record.destinationOid !== null && record.layout !== layoutSignature(outcome.table.layout)) return true;
+  if (record.destinationOid !== null && record.layout !== tableSignature(outcome.table)) return true;
   return record.identity !== null && !sameIdentity(record.identity, outcome.table.identity);
 }
 
@@ -199,7 +198,7 @@ export function liveObject(object: PlannedObject, table: DestinationTable, appli
 }
 
 /** What the stream must bring for a table. */
-export function shapeOf(table: DestinationTable): Pick<LiveObject, 'expected' | 'identity' | 'deletes'> {
+export function shapeOf(table: DestinationTable): Pick<LiveObject, 'expected' | 'identity' | 'deletes' | 'filter'> {
   return {
     expected: writtenColumns(table).map((column) => ({
       name: column.sourceName,
@@ -208,6 +207,7 @@ export function shapeOf(table: DestinationTable): Pick<LiveObject, 'expected' | 
     })),
     identity: identityColumns(table),
     deletes: table.layout.deletes,
+    filter: table.filter ?? null,
   };
 }
 

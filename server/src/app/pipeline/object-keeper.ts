@@ -8,9 +8,10 @@ import { loadObjects, type ObjectPatch, setObjectState } from '../../destination
 import type { ApplyLoop } from '../../engine/apply-loop.ts';
 import type { LiveObject } from '../../engine/live-object.ts';
 import { backoffMs } from '../../lib/backoff.ts';
-import { type DestinationTable, writtenColumns } from '../../model/destination-table.ts';
+import { type DestinationTable, tableSignature, writtenColumns } from '../../model/destination-table.ts';
 import { MillraceError } from '../../model/error.ts';
 import { CATALOGUE, type ErrorName } from '../../model/error-catalogue.ts';
+import { saltOf } from '../../model/object-filter.ts';
 import { objectLabel } from '../../model/table.ts';
 import { parseSnapshot } from '../../pg/snapshot.ts';
 import { SqlState } from '../../pg/sqlstate.ts';
@@ -74,6 +75,7 @@ export class ObjectKeeper {
       source: settings.source.connection,
       destination: settings.destination.connection,
       applicationName: `millrace ${settings.name}`,
+      maskSalt: saltOf(settings.objects.map((object) => object.filter)),
     });
     this.#loads = {
       fence: prepared.fence,
@@ -375,7 +377,9 @@ function wasRequested(planned: PlannedObject): boolean {
 /** Whether the object is loaded again on request alone: then every change since its last load has been published. */
 function wasStreamed({ record, source, outcome }: PlannedObject): boolean {
   if (record === null || !record.restartRequested || record.appliedLsn === null || record.sourceOid !== source.oid) return false;
-  return record.identity !== null && outcome.kind === 'table' && sameIdentity(record.identity, outcome.table.identity);
+  if (record.identity === null || outcome.kind !== 'table' || !sameIdentity(record.identity, outcome.table.identity)) return false;
+  // With another condition, rows that its publication left out are wanted now.
+  return record.layout === tableSignature(outcome.table);
 }
 
 /** Errors that are about a server or this process, whichever object they met. */

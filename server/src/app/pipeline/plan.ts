@@ -17,7 +17,8 @@ import type { IneligibleRelation } from '../../source/eligibility.ts';
 import { readPublications } from '../../source/publication.ts';
 import { membershipOf, missingPublication } from '../../source/publication-plan.ts';
 import { columnTypeOids, readTypes } from '../../source/types.ts';
-import { layoutOf, type PipelineSettings } from '../config/settings.ts';
+import { filterOf, layoutOf, type PipelineSettings } from '../config/settings.ts';
+import { filterTable, withFilter } from './filtered-table.ts';
 import { pipelineNames } from './names.ts';
 
 /** One table of the source, with the decision about it. */
@@ -110,10 +111,11 @@ async function outcomesOf(
   { tables, version }: CatalogueSnapshot,
   names: readonly QualifiedName[],
 ): Promise<readonly PlannedObject['outcome'][]> {
-  const types = await readTypes(source, columnTypeOids(tables));
+  const filtered = tables.map((table) => filterTable(table, filterOf(settings, table), table.condition ?? null));
+  const types = await readTypes(source, columnTypeOids(filtered.map(({ table }) => table)));
   const collationsAgree = (await readCollation(source)) === (await readCollation(destination));
   const plans = await planTables(destination, {
-    tables: tables.map((table, index) => ({ source: table, name: names[index] ?? table, layout: layoutOf(settings, table) })),
+    tables: filtered.map(({ table }, index) => ({ source: table, name: names[index] ?? table, layout: layoutOf(settings, table) })),
     tableNames: names,
     types,
     rule: settings.namespace,
@@ -121,8 +123,11 @@ async function outcomesOf(
     sourceVersionNum: version.number,
   });
   return tables.map((table, index): PlannedObject['outcome'] => {
+    const view = must(filtered[index], 'a view of each table');
     const plan = must(plans[index], 'a plan for each table');
-    return plan.kind === 'refused' ? { kind: 'refused', error: refusal(table, plan.problems) } : plan;
+    if (view.kind === 'refused') return { kind: 'refused', error: refusal(table, view.problems) };
+    if (plan.kind === 'refused') return { kind: 'refused', error: refusal(table, plan.problems) };
+    return { ...plan, table: withFilter(plan.table, view) };
   });
 }
 

@@ -2,6 +2,7 @@
 import { must } from '../../lib/assert.ts';
 import type { ComparedTable } from '../../model/verify.ts';
 import { quoteIdent, quoteName } from '../../pg/ident.ts';
+import { maskedValue } from '../../source/mask.sql.ts';
 
 /** A table with what the statements must know of the server and of its key. */
 export interface HashedTable extends ComparedTable {
@@ -119,13 +120,25 @@ function readSql(rows: string): string {
     GROUP BY 1, 2`;
 }
 
-function counts(table: ComparedTable): string {
-  return table.condition === null ? 'true' : `(${table.condition})`;
+function counts({ present }: ComparedTable): string {
+  return present === undefined ? 'true' : `(${present})`;
 }
 
 function from(table: ComparedTable): string {
-  return `${table.only ? 'ONLY ' : ''}${quoteName(table)} AS t`;
+  const name = `${table.only ? 'ONLY ' : ''}${quoteName(table)}`;
+  const { masks = NO_MASKS, condition } = table;
+  if (masks.size === 0 && condition === undefined) return `${name} AS t`;
+  // In a subquery of its own, where the condition's names can only mean the table's columns. The planner takes it apart again.
+  const columns = [...new Set([...table.columns, ...table.key])].map((column) => {
+    const mask = masks.get(column);
+    const quoted = quoteIdent(column);
+    return mask === undefined ? `s.${quoted}` : `${maskedValue(`s.${quoted}`, mask)} AS ${quoted}`;
+  });
+  const where = condition === undefined ? '' : ` WHERE (${condition})`;
+  return `(SELECT s.tableoid, s.xmin, s.ctid, ${columns.join(', ')} FROM ${name} AS s${where}) AS t`;
 }
+
+const NO_MASKS: NonNullable<ComparedTable['masks']> = new Map();
 
 /**
  * Text by the type's output function. A cast to text would not do: it strips the blanks of `bpchar`, and users can define casts.

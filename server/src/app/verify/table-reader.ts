@@ -74,12 +74,15 @@ export async function openTableReader(session: PgSession, table: ComparedTable):
     const cause = `${objectLabel(table)} has no columns ${table.key.join(', ')}, which its key was made of`;
     throw new MillraceError('object_schema_changed', { cause, object: objectLabel(table), side: session.side });
   }
-  const keyParts = rows.map(([typeSql, schema, operator]) => ({
-    typeSql: typeSql ?? '',
-    equals: `OPERATOR(${quoteIdent(schema ?? 'pg_catalog')}.${operator ?? '='})`,
-  }));
+  const keyParts = rows.map(([typeSql, schema, operator], index) => {
+    if (table.masks?.has(table.key[index] ?? '') === true) return MASKED_KEY_PART;
+    return { typeSql: typeSql ?? '', equals: `OPERATOR(${quoteIdent(schema ?? 'pg_catalog')}.${operator ?? '='})` };
+  });
   return new TableReader(session, { ...table, encoding: encoding?.[0] ?? '', keyParts });
 }
+
+/** Masked values are text, whatever the column is. */
+const MASKED_KEY_PART = { typeSql: 'pg_catalog.text', equals: 'OPERATOR(pg_catalog.=)' };
 
 /** A statement has room for 65,535 parameters; fewer keep its plan cheap. */
 const MAX_KEY_PARAMETERS = 500;
