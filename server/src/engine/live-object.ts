@@ -1,4 +1,5 @@
 // One object while its pipeline runs: where it stands, what its rows look like on the stream, and whether a change is its to apply.
+import type { Keeping } from '../model/batch/change-origin.ts';
 import type { RowShape } from '../model/batch/object-batch.ts';
 import type { ObjectState } from '../model/object-state.ts';
 import type { QualifiedName } from '../pg/ident.ts';
@@ -37,6 +38,8 @@ export interface LiveObject {
   expected: readonly ExpectedColumn[];
   /** Names of the columns that find a row again; null: a multiset under REPLICA IDENTITY FULL; empty: inserts only. */
   identity: readonly string[] | null;
+  /** What the destination table keeps beyond the present rows; absent: nothing. */
+  keeps?: Keeping | undefined;
   /** Rows' shape as the stream last described it; null until the object's first change. */
   shape: RowShape | null;
 }

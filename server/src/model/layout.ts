@@ -53,3 +53,8 @@ export function layoutSignature(layout: Layout): string {
   const { syncMode, deletes, metadata, rawSchema, types, history } = layout;
   return JSON.stringify({ syncMode, deletes, metadata, rawSchema, types, history });
 }
+
+/** The layout that a signature was made of. */
+export function parseLayout(signature: string): Layout {
+  return { ...NATIVE_LAYOUT, ...(JSON.parse(signature) as Partial<Layout>) };
+}

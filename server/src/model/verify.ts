@@ -1,6 +1,7 @@
 // What comparing an object means: which columns stand against which, what a result says, and which buckets of rows need a closer look.
 import type { Lsn } from '../pg/lsn.ts';
 import type { QualifiedName } from '../pg/ident.ts';
+import type { ChangeWords } from './batch/change-origin.ts';
 import type { DestinationTable } from './destination-table.ts';
 import type { SourceTable } from './table.ts';
 
@@ -11,7 +12,21 @@ export interface ComparedTable extends QualifiedName {
   readonly columns: readonly string[];
   /** Empty: rows are a multiset, compared as wholes. */
   readonly key: readonly string[];
+  /** Which of the table's rows stand for rows of the source; absent: all. */
+  readonly present?: PresentRows | undefined;
 }
+
+/**
+ * How a table that keeps more than the present rows tells them, by names of its own columns. `newest`: of each key the last row since the
+ * last load or TRUNCATE, unless it is a delete.
+ */
+export type PresentRows = {
+  readonly kind: 'newest';
+  readonly change: string;
+  readonly lsn: string;
+  readonly sequence: string;
+  readonly words: ChangeWords;
+};
 
 /** An object as both sides see it. */
 export interface VerifyPlan {
@@ -25,6 +40,7 @@ export interface VerifyPlan {
 export function planVerify(
   source: SourceTable,
   destination: Pick<DestinationTable, 'schema' | 'name' | 'columns' | 'identity'>,
+  present?: PresentRows,
 ): VerifyPlan {
   const key = destination.identity.kind === 'key' ? destination.identity.columns : [];
   const sourceKey = key.map((name) => destination.columns.find((column) => column.name === name)?.sourceName ?? name);
@@ -43,6 +59,7 @@ export function planVerify(
       only: false,
       columns: destination.columns.map((column) => column.name),
       key,
+      present,
     },
     sourceOids: [source.oid, ...source.leaves.map((leaf) => leaf.oid)],
   };

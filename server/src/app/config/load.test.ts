@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { must } from '../../lib/assert.ts';
 import { MillraceError } from '../../model/error.ts';
 import { loadFile } from './load.ts';
-import { PLAIN_OBJECT } from './settings.ts';
+import { layoutOf, PLAIN_OBJECT } from './settings.ts';
 
 let directory = '';
 beforeAll(() => {
@@ -397,6 +398,21 @@ describe('a bad file is refused with line, column and hint', () => {
     expect(await problemsOf(withPipelineKeys(line))).toEqual([
       expect.stringMatching(/^20:\d+: .* is not available in this version yet \| .+/),
     ]);
+  });
+
+  test.each([
+    ['sync_mode: incremental_append', 'incremental_append'],
+    ['objects: {public.a: {sync_mode: incremental_append}}', 'incremental_append_deduped'],
+  ])('what the tables keep: %s', async (line, mode) => {
+    const file = await load(withPipelineKeys(line));
+    expect(file.pipelines[0]?.layout.syncMode).toBe(mode);
+    expect(layoutOf(must(file.pipelines[0], 'a pipeline'), { schema: 'public', name: 'a' }).syncMode).toBe('incremental_append');
+  });
+
+  test.each([
+    ['sync_mode: incremental_append\n    deletes: soft', /^21:5: deletes: soft with sync_mode: incremental_append \| remove the line/],
+  ])('what contradicts itself: %s', async (line, problem) => {
+    expect(await problemsOf(withPipelineKeys(line))).toEqual([expect.stringMatching(problem)]);
   });
 
   test("what this version can't do: SSH tunnels and several databases", async () => {

@@ -9,6 +9,7 @@ import {
   landingTable,
   type LoadPlace,
   loadPlace,
+  type Swap,
   swapIn,
   withBuildMemory,
 } from '../../destination/load-place.ts';
@@ -46,6 +47,8 @@ export interface CopyRequest {
    */
   readonly hasStreamedInvisible: (snapshot: Snapshot) => boolean;
   readonly hooks: CopyHooks;
+  /** How the rows of a reload become the table's, inside the transaction that completes it; they replace its rows when absent. */
+  readonly land?: ((session: PgSession, place: LoadPlace & { kind: 'beside' }, landing: Landing) => Promise<void>) | undefined;
   /** Aborting it ends the load with its `reason`; finished pieces stay. */
   readonly signal: AbortSignal;
   readonly tuning?: CopyTuning | undefined;
@@ -84,6 +87,13 @@ export interface CopyProgress {
   readonly bytes: number;
   readonly piecesDone: number;
   readonly piecesTotal: number;
+}
+
+/** A complete reload, before its rows are the table's. */
+export interface Landing {
+  readonly swap: Swap;
+  /** When the snapshot was taken, by the source's clock, in Postgres' text form. */
+  readonly takenAt: string;
 }
 
 /** What was loaded, and how the stream takes over. */
@@ -135,6 +145,7 @@ class ObjectCopy {
   #toldBytes = 0;
   #piecesDone = 0;
   #piecesTotal = 0;
+  #takenAt = '';
 
   constructor(sessions: CopySessions, desk: CopyDesk, request: CopyRequest) {
     this.#sessions = sessions;
@@ -155,6 +166,7 @@ class ObjectCopy {
       failpoint('copy.after_snapshot');
       const facts = { hasSingleKey: hasSingleKey(this.#request.destination), leaves: snapshot.leaves, snapshot: snapshot.snapshot };
       const outcome = await this.#load(snapshot, decideCopy(unfinished, facts));
+      this.#takenAt = snapshot.takenAt;
       // Alive until here means that its locks were held all the time.
       await snapshot.isInTheWay();
       await snapshot.close();
@@ -280,18 +292,23 @@ class ObjectCopy {
     } catch (error) {
       if (place.kind !== 'beside' || !violatesKey(error)) throw error;
       // The former rows don't fit a key that is new: they have to make room first.
-      await this.#transaction((session) => swapIn(session, place, { key: [], rows }));
+      await this.#transaction((session) => this.#land(session, place, { key: [], rows }));
       isSwapped = true;
       await withBuildMemory(control, () => hooks.addKeys(control));
     }
     failpoint('copy.after_keys');
     await this.#transaction(async (session) => {
-      if (place.kind === 'beside' && !isSwapped) await swapIn(session, place, { key: this.#key(), rows });
+      if (place.kind === 'beside' && !isSwapped) await this.#land(session, place, { key: this.#key(), rows });
       await hooks.finish(session, outcome);
       failpoint('copy.before_finish_commit');
     });
     failpoint('copy.after_finish_commit');
     return outcome;
+  }
+
+  #land(session: PgSession, place: LoadPlace & { kind: 'beside' }, swap: Swap): Promise<void> {
+    const { land } = this.#request;
+    return land === undefined ? swapIn(session, place, swap) : land(session, place, { swap, takenAt: this.#takenAt });
   }
 
   #transaction(work: (session: PgSession) => Promise<void>): Promise<void> {

@@ -3,13 +3,15 @@ import type { VerifyReport } from '@millrace/contract/report';
 import type { ObjectSelection } from '../../cli/operations.ts';
 import { connect } from '../../db/connect.ts';
 import type { PgSession } from '../../db/session.ts';
+import { keptBy } from '../../destination/kept-columns.ts';
 import { loadObjects, loadPipeline } from '../../destination/state.ts';
 import { readStateVersion } from '../../destination/state-install.ts';
 import type { ObjectRecord } from '../../destination/state-records.ts';
 import { must } from '../../lib/assert.ts';
 import { MillraceError } from '../../model/error.ts';
+import { parseLayout } from '../../model/layout.ts';
 import { objectLabel, type SourceTable } from '../../model/table.ts';
-import { planVerify, type VerifyPlan, type VerifyProgress } from '../../model/verify.ts';
+import { planVerify, type PresentRows, type VerifyPlan, type VerifyProgress } from '../../model/verify.ts';
 import type { QualifiedName } from '../../pg/ident.ts';
 import { type Lsn, LSN_ZERO, maxLsn } from '../../pg/lsn.ts';
 import { readTables } from '../../source/catalog.ts';
@@ -127,7 +129,12 @@ class PipelineVerification {
       const cause = table === undefined ? 'the source table is gone' : `its rows are not at the destination yet: it is ${record.state}`;
       return unverifiedReport(record.source, new MillraceError('transition_refused', { cause }), position);
     }
-    const plan = planVerify(table, { ...record.destination, columns: record.columns, identity: record.identity });
+    const present = presentRows(keptBy(parseLayout(record.layout)));
+    if (present !== undefined && record.identity.kind !== 'key') {
+      const cause = 'its table keeps every change, and without a key the present rows can not be told from those';
+      return unverifiedReport(record.source, new MillraceError('transition_refused', { cause }), position);
+    }
+    const plan = planVerify(table, { ...record.destination, columns: record.columns, identity: record.identity }, present);
     try {
       const { source, destination } = this.#sessions;
       const progress = this.#progress(record, plan, names);
@@ -174,6 +181,13 @@ class PipelineVerification {
 
 /** States in which the destination holds the object's rows as of one position. */
 const COMPARABLE: ReadonlySet<ObjectRecord['state']> = new Set(['streaming', 'paused', 'failed']);
+
+/** How the table tells the rows that stand for the source's present ones. */
+function presentRows(kept: ReturnType<typeof keptBy>): PresentRows | undefined {
+  if (kept === null) return undefined;
+  const { change, lsn, sequence, words } = kept;
+  return { kind: 'newest', change, lsn, sequence, words };
+}
 
 function sameName(a: QualifiedName, b: QualifiedName): boolean {
   return a.schema === b.schema && a.name === b.name;

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { PgSession } from '../../db/session.ts';
 import { readApplyTarget } from '../../destination/apply-target.ts';
+import { keptBy } from '../../destination/kept-columns.ts';
 import { addKeys, createDestinationTable } from '../../destination/ddl.ts';
 import { extendTypes } from '../../destination/ddl-types.ts';
 import { loadObjects, type ObjectPatch, setObjectState } from '../../destination/state.ts';
@@ -352,6 +353,7 @@ export class ObjectKeeper {
       columns: columns.map((column) => column.name),
       keyColumns,
       withoutHistory,
+      keeps: keptBy(table.layout) ?? undefined,
     });
     this.#context.lane.setTarget(live, target);
   }

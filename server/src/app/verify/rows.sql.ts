@@ -2,6 +2,7 @@
 import { must } from '../../lib/assert.ts';
 import type { ComparedTable } from '../../model/verify.ts';
 import { quoteIdent, quoteName } from '../../pg/ident.ts';
+import { presentRowsSql } from './present-rows.sql.ts';
 
 /** A table with what the statements must know of the server and of its key. */
 export interface HashedTable extends ComparedTable {
@@ -119,7 +120,8 @@ function readSql(rows: string): string {
 }
 
 function from(table: ComparedTable): string {
-  return `${table.only ? 'ONLY ' : ''}${quoteName(table)} AS t`;
+  const name = `${table.only ? 'ONLY ' : ''}${quoteName(table)}`;
+  return table.present === undefined ? `${name} AS t` : `(${presentRowsSql(table, name, table.present)}) AS t`;
 }
 
 /**

@@ -1,5 +1,6 @@
 // What one destination flush has to do for one object: a TRUNCATE perhaps, then phases in order, each compacted by itself.
 import { AppendPhase } from './append-phase.ts';
+import type { Keeping } from './change-origin.ts';
 import { KeyedPhase } from './keyed-phase.ts';
 import { MovePhase } from './move-phase.ts';
 import { MultisetPhase } from './multiset-phase.ts';
@@ -11,6 +12,8 @@ export interface RowShape {
   readonly format: RowFormat;
   readonly columns: readonly string[];
   readonly identity: { readonly kind: 'key'; readonly columns: readonly number[] } | { readonly kind: 'full' } | { readonly kind: 'none' };
+  /** What the destination table keeps beyond the present rows; absent: nothing. */
+  readonly keeps?: Keeping | undefined;
 }
 
 export type Phase = KeyedPhase | MultisetPhase | AppendPhase | MovePhase;
@@ -36,6 +39,7 @@ const OLD_ROW = 0x4f; // 'O'
 
 /** Collects the changes of one object. */
 export class ObjectBatch {
+  readonly keeps = 'rows';
   readonly shape: RowShape;
   readonly overlap: boolean;
   readonly counts: ChangeCounts = { inserted: 0, updated: 0, deleted: 0, truncated: 0 };
