@@ -3,6 +3,7 @@ import type { WireResult, WireSession } from '../db/wire-session.ts';
 import type { KeyedEffect, KeyedPhase, PartialGroup, ReplaceMode } from '../model/batch/keyed-phase.ts';
 import type { MoveEffect } from '../model/batch/move-phase.ts';
 import type { MultisetDelete, MultisetEffect } from '../model/batch/multiset-phase.ts';
+import type { AnyBatch } from '../model/batch/any-batch.ts';
 import type { ObjectBatch, Phase } from '../model/batch/object-batch.ts';
 import type { TransferFormat } from '../model/batch/row-format.ts';
 import type { CopyRows } from '../model/batch/segments.ts';
@@ -10,6 +11,8 @@ import * as sql from './apply.sql.ts';
 import type { StagedBy } from './apply.sql.ts';
 import type { ApplyTarget } from './apply-target.ts';
 import { feedRows } from './copy-feed.ts';
+import type { FlushLane } from './flush-lane.ts';
+import { flushKept } from './kept-flush.ts';
 import { exactly } from './row-guard.ts';
 import * as stage from './stage.sql.ts';
 import type { Stages } from './stages.ts';
@@ -17,7 +20,7 @@ import type { Stages } from './stages.ts';
 /** Changes of one object, and where they go. */
 export interface ObjectWork {
   readonly target: ApplyTarget;
-  readonly batch: ObjectBatch;
+  readonly batch: AnyBatch;
 }
 
 /**
@@ -48,11 +51,20 @@ export class Flush {
   }
 
   /** Resolves when everything is sent, which may be long before it is answered. */
-  async object(work: ObjectWork): Promise<void> {
-    for (const phase of work.batch.phases) {
-      if (!phase.isEmpty) await this.#phase(work, phase);
+  async object({ target, batch }: ObjectWork): Promise<void> {
+    if (batch.keeps !== 'rows') return flushKept(this.#lane, target, batch);
+    for (const phase of batch.phases) {
+      if (!phase.isEmpty) await this.#phase({ target, batch }, phase);
     }
   }
+
+  readonly #lane: FlushLane = {
+    run: (statement) => this.run(statement),
+    change: (target, statement, rows) => this.#change(target, statement, rows),
+    copy: (statement, rows, format) => this.#copy(statement, rows, format),
+    stage: (name, create) => this.#stage(name, create),
+    clear: (name, rows) => this.#clear(name, rows),
+  };
 
   /** Waits for all answers; throws the first error, since those after it are only its consequences. Resolves to the last answer. */
   async done(): Promise<WireResult | null> {
@@ -62,7 +74,7 @@ export class Flush {
     return last?.status === 'fulfilled' ? last.value : null;
   }
 
-  async #phase({ target, batch }: ObjectWork, phase: Phase): Promise<void> {
+  async #phase({ target, batch }: { readonly target: ApplyTarget; readonly batch: ObjectBatch }, phase: Phase): Promise<void> {
     const format = batch.shape.format.name;
     switch (phase.kind) {
       case 'append':

@@ -5,6 +5,7 @@ import type { MetadataColumn } from '../model/destination-table.ts';
 import type { DeletePolicy } from '../model/layout.ts';
 import { objectLabel } from '../model/table.ts';
 import { type QualifiedName, quoteIdent } from '../pg/ident.ts';
+import type { KeptChanges } from './kept-columns.ts';
 
 /**
  * - `update`: nothing at the destination watches single rows, and the key is all that is unique: new rows are copied in, changed ones
@@ -42,6 +43,8 @@ export interface ApplyTarget {
   readonly deletes: DeletePolicy;
   /** Without a historical load, a change of some columns may meet a row that never came: there is nothing to change then. */
   readonly rowsMayBeMissing: boolean;
+  /** What the table keeps beyond the present rows; absent: nothing. */
+  readonly keeps?: KeptChanges | undefined;
 }
 
 /** Which object a target is for. */
@@ -56,6 +59,8 @@ export interface TargetRequest {
   readonly metadata?: readonly MetadataColumn[] | undefined;
   /** `hard` when absent. */
   readonly deletes?: DeletePolicy | undefined;
+  /** What the table keeps beyond the present rows; absent: nothing. */
+  readonly keeps?: KeptChanges | undefined;
 }
 
 /** Reads the target's facts from the destination's catalogue. Throws `object_schema_changed` when the table or its key is gone. */
@@ -81,7 +86,8 @@ function strategyFor([isWatched, uniqueIndexes]: Row): ApplyStrategy {
 
 async function readKey(session: PgSession, request: TargetRequest): Promise<readonly KeyPart[]> {
   if (request.keyColumns.length === 0) return [];
-  const rows = await session.query(KEY_OPERATORS, [request.table.schema, request.table.name, request.keyColumns]);
+  const which = request.keeps === undefined ? UNIQUE_BY_KEY : LED_BY_KEY;
+  const rows = await session.query(keyOperators(which), [request.table.schema, request.table.name, request.keyColumns]);
   const sortable = rows.findIndex(([, , , , , isFixedSize]) => isFixedSize === 'f');
   const parts = new Map(
     rows.map(([column, schema, operator, typeKey, lessThan], position) => [
@@ -95,7 +101,11 @@ async function readKey(session: PgSession, request: TargetRequest): Promise<read
     ]),
   );
   const missing = request.keyColumns.filter((column) => !parts.has(column));
-  if (missing.length > 0) throw gone(request, `the destination table has no unique index on (${request.keyColumns.join(', ')})`);
+  if (missing.length > 0)
+    throw gone(
+      request,
+      `the destination table has no ${request.keeps === undefined ? 'unique ' : ''}index on (${request.keyColumns.join(', ')})`,
+    );
   return request.columns.flatMap((name, column) => {
     const part = request.keyColumns.includes(name) ? parts.get(name) : undefined;
     return part === undefined ? [] : [{ column, ...part }];
@@ -130,19 +140,16 @@ const TEXT_COLUMNS = `
   WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped
     AND t.oid IN ('pg_catalog.text'::pg_catalog.regtype, 'pg_catalog.varchar'::pg_catalog.regtype)`;
 
-/** Operators "equal" and "less" (strategies 3 and 1 of btree) of the unique index over exactly the key's columns, in its order. */
-const KEY_OPERATORS = `
+/** Operators "equal" and "less" (strategies 3 and 1 of btree) of an index over the key's columns, in its order. */
+function keyOperators(which: string): string {
+  return `
   SELECT a.attname, opn.nspname, o.oprname, pg_catalog.concat_ws(':', a.atttypid, a.atttypmod, a.attcollation), less.oprname, a.attlen > 0
   FROM (
     SELECT i.indexrelid, i.indrelid, i.indkey, i.indclass
     FROM pg_catalog.pg_index AS i
     JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE n.nspname = $1 AND c.relname = $2 AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
-      AND (SELECT pg_catalog.array_agg(ka.attname::pg_catalog.text ORDER BY ka.attname::pg_catalog.text COLLATE "C")
-           FROM pg_catalog.pg_attribute AS ka
-           WHERE ka.attrelid = i.indrelid AND ka.attnum = ANY ((i.indkey::pg_catalog.int2[])[0:i.indnkeyatts - 1])) = (
-           SELECT pg_catalog.array_agg(w ORDER BY w COLLATE "C") FROM pg_catalog.unnest($3::pg_catalog.text[]) AS w)
+    WHERE n.nspname = $1 AND c.relname = $2 AND ${which}
     ORDER BY i.indisprimary DESC
     LIMIT 1
   ) AS i
@@ -158,4 +165,22 @@ const KEY_OPERATORS = `
   JOIN pg_catalog.pg_amop AS al
     ON al.amopfamily = oc.opcfamily AND al.amopstrategy = 1 AND al.amoplefttype = oc.opcintype AND al.amoprighttype = oc.opcintype
   JOIN pg_catalog.pg_operator AS less ON less.oid = al.amopopr AND less.oprnamespace = o.oprnamespace
+  WHERE part.position <= pg_catalog.cardinality($3::pg_catalog.text[])
   ORDER BY part.position`;
+}
+
+/** Unique over exactly the columns `$3`. */
+const UNIQUE_BY_KEY = `i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
+      AND (SELECT pg_catalog.array_agg(ka.attname::pg_catalog.text ORDER BY ka.attname::pg_catalog.text COLLATE "C")
+           FROM pg_catalog.pg_attribute AS ka
+           WHERE ka.attrelid = i.indrelid AND ka.attnum = ANY ((i.indkey::pg_catalog.int2[])[0:i.indnkeyatts - 1])) = (
+           SELECT pg_catalog.array_agg(w ORDER BY w COLLATE "C") FROM pg_catalog.unnest($3::pg_catalog.text[]) AS w)`;
+
+/** Of which the leading columns are exactly the columns `$3`, in whatever order: one of ours, or as good. */
+const LED_BY_KEY = `i.indisvalid AND i.indexprs IS NULL AND i.indnkeyatts >= pg_catalog.cardinality($3::pg_catalog.text[])
+      AND (SELECT am.amname FROM pg_catalog.pg_class AS x JOIN pg_catalog.pg_am AS am ON am.oid = x.relam WHERE x.oid = i.indexrelid) = 'btree'
+      AND (SELECT pg_catalog.array_agg(ka.attname::pg_catalog.text ORDER BY ka.attname::pg_catalog.text COLLATE "C")
+           FROM pg_catalog.pg_attribute AS ka
+           WHERE ka.attrelid = i.indrelid
+             AND ka.attnum = ANY ((i.indkey::pg_catalog.int2[])[0:pg_catalog.cardinality($3::pg_catalog.text[]) - 1])) = (
+           SELECT pg_catalog.array_agg(w ORDER BY w COLLATE "C") FROM pg_catalog.unnest($3::pg_catalog.text[]) AS w)`;

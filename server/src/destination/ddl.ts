@@ -6,6 +6,7 @@ import { MillraceError } from '../model/error.ts';
 import { objectLabel } from '../model/table.ts';
 import { type QualifiedName, quoteIdent } from '../pg/ident.ts';
 import * as sql from './ddl.sql.ts';
+import { addKeptIndexes } from './ddl-kept.ts';
 import { ensureTypes } from './ddl-types.ts';
 import { type ExistingColumn, readColumns, readRelations, readSchemas, readServerFacts } from './introspect.ts';
 import { holdEpoch, setObjectState } from './state.ts';
@@ -78,6 +79,7 @@ export async function addKeys(session: PgSession, fence: Fence, table: Destinati
     const hasUniqueKey = indexes.some((row) => sameMembers(JSON.parse(row[1] ?? '[]') as string[], table.uniqueKey));
     for (const statement of sql.keyStatements(table, { primaryKey: !hasPrimaryKey, uniqueKey: !hasUniqueKey }))
       await session.query(statement, []);
+    await addKeptIndexes(session, table, relation.oid);
   });
 }
 

@@ -148,7 +148,8 @@ async function tableBytes(session: PgSession, table: QualifiedName): Promise<num
   return bytes === null ? null : Number(bytes);
 }
 
-async function requireRows(session: PgSession, side: QualifiedName, expected: number): Promise<void> {
+/** Throws `object_copy_failed` unless the side table has what was copied into it. */
+export async function requireRows(session: PgSession, side: QualifiedName, expected: number): Promise<void> {
   const [row] = await session.query(countRows(side), []);
   if (Number(row?.[0]) === expected) return;
   throw new MillraceError('object_copy_failed', {

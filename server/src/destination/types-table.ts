@@ -11,7 +11,7 @@ import type { ErrorName } from '../model/error-catalogue.ts';
 import type { Layout } from '../model/layout.ts';
 import type { RowIdentity, SourceColumn, SourceTable, SourceType } from '../model/table.ts';
 import type { QualifiedName } from '../pg/ident.ts';
-import { metadataColumns } from './metadata.ts';
+import { keptBy, ownColumns } from './kept-columns.ts';
 import { fitName } from './names.ts';
 import { binarySafe, columnsThatNeedBinary } from './types-binary.ts';
 import type { DestinationTypes } from './types-existing.ts';
@@ -72,7 +72,7 @@ export function planTable(input: TablePlanInput): TablePlan {
   const binary = binarySafe(sent, input.types, input.destination, input.sourceVersionNum);
   const versions = { sourceVersionNum: input.sourceVersionNum, destinationVersionNum: input.destination.versionNum };
   const needBinary = columnsThatNeedBinary(sent, input.types, versions);
-  const metadata = metadataColumns(input.layout);
+  const metadata = ownColumns(input.layout);
   problems.push(
     ...widthProblems(columns.length + metadata.length),
     ...nameProblems(columns, metadata),
@@ -80,7 +80,7 @@ export function planTable(input: TablePlanInput): TablePlan {
   );
   if (!binary) problems.push(...needBinary.map(({ name }) => textProblem(name, 'another column of the table can not be binary')));
   if (problems.length > 0) return { kind: 'refused', problems };
-  const keys = keysOf(source, columns);
+  const keys = keysFor(input.layout, keysOf(source, columns));
   const notNull = new Set([...keys.primaryKey, ...keys.uniqueKey]);
   const constrained = columns.map((column) => ({ ...column, notNull: notNull.has(column.name) }));
   const needsBinary = needBinary.map((column) => column.name);
@@ -220,6 +220,11 @@ function keysOf(
   if (source.identity.kind === 'full') return { primaryKey, uniqueKey: [], identity: source.identity };
   const key = renamed(source.identity.columns);
   return { primaryKey, uniqueKey: sameSet(key, primaryKey) ? [] : key, identity: { kind: 'key', columns: key } };
+}
+
+/** A table with many rows of a key can't be unique by it, and rows of a TRUNCATE have none. */
+function keysFor(layout: Layout, keys: ReturnType<typeof keysOf>): ReturnType<typeof keysOf> {
+  return keptBy(layout) === null ? keys : { ...keys, primaryKey: [], uniqueKey: [] };
 }
 
 function sameSet(a: readonly string[], b: readonly string[]): boolean {

@@ -325,7 +325,8 @@ function haltOf(work: () => void): ObjectHalt {
 }
 
 function rows(batch: StreamBatch, object: LiveObject): (string | null)[][] {
-  const phase = batch.objects.get(object)?.phases[0];
+  const part = batch.objects.get(object);
+  const phase = part?.keeps === 'rows' ? part.phases[0] : undefined;
   if (phase?.kind !== 'keyed') return [];
   const { bytes, segments } = phase.effect('replace').rows;
   const parts: Buffer[] = [];

@@ -1,4 +1,6 @@
 // Turns decoded messages into batches: decides for every change whose it is, and collects it, keeps it aside or drops it.
+import type { AnyBatch } from '../model/batch/any-batch.ts';
+import type { ChangeOrigin } from '../model/batch/change-origin.ts';
 import type { RowFormat, RowSlice, TupleSlice } from '../model/batch/row-format.ts';
 import type { ChangeOutcome } from '../model/batch/object-batch.ts';
 import { MillraceError } from '../model/error.ts';
@@ -52,6 +54,9 @@ export class Assembler implements PgoutputSink {
   readonly #oldTuple: TupleSlice = { bytes: NOTHING, at: 0, end: 0 };
   readonly #newTuple: TupleSlice = { bytes: NOTHING, at: 0, end: 0 };
   #transaction: StreamTransaction = { finalLsn: LSN_ZERO, xid: 0 };
+  #commitTimeMicros = 0n;
+  /** Of the running transaction, for objects that keep more than rows: their changes may come in several batches. */
+  readonly #origins = new Map<LiveObject, ChangeOrigin>();
   #inTransaction = false;
   /** The raw message being decoded, for those who keep it aside. */
   #raw: RowSlice = { bytes: NOTHING, start: 0, end: 0 };
@@ -92,9 +97,11 @@ export class Assembler implements PgoutputSink {
     this.#asideRelations.delete(object);
   }
 
-  begin(finalLsn: Lsn, _commitTimeMicros: bigint, xid: number): void {
+  begin(finalLsn: Lsn, commitTimeMicros: bigint, xid: number): void {
     this.#inTransaction = true;
     this.#transaction = { finalLsn, xid };
+    this.#commitTimeMicros = commitTimeMicros;
+    this.#origins.clear();
     this.#begin = Buffer.from(this.#raw.bytes.subarray(this.#raw.start, this.#raw.end));
     this.#host.began(this.#transaction);
   }
@@ -125,7 +132,7 @@ export class Assembler implements PgoutputSink {
   insert(relationOid: number, bytes: Buffer, newTuple: number, end: number): void {
     const object = this.#ownerInBatch(relationOid);
     if (object === null) return;
-    const batch = this.batch.of(object, overlaps(object, this.#transaction.finalLsn));
+    const batch = this.#part(object);
     const before = batch.sizeBytes;
     batch.insert(at(this.#newTuple, bytes, newTuple, end));
     this.#grew(batch.sizeBytes - before);
@@ -134,7 +141,7 @@ export class Assembler implements PgoutputSink {
   update(relationOid: number, bytes: Buffer, oldKind: OldKind, oldTuple: number, newTuple: number, end: number): void {
     const object = this.#ownerInBatch(relationOid);
     if (object === null) return;
-    const batch = this.batch.of(object, overlaps(object, this.#transaction.finalLsn));
+    const batch = this.#part(object);
     const before = batch.sizeBytes;
     const outcome = batch.update(oldKind, at(this.#oldTuple, bytes, oldTuple, end), at(this.#newTuple, bytes, newTuple, end));
     this.#grew(batch.sizeBytes - before);
@@ -144,7 +151,7 @@ export class Assembler implements PgoutputSink {
   delete(relationOid: number, bytes: Buffer, oldKind: OldKind, oldTuple: number, end: number): void {
     const object = this.#ownerInBatch(relationOid);
     if (object === null) return;
-    const batch = this.batch.of(object, overlaps(object, this.#transaction.finalLsn));
+    const batch = this.#part(object);
     const before = batch.sizeBytes;
     const outcome = batch.delete(oldKind, at(this.#oldTuple, bytes, oldTuple, end));
     this.#grew(batch.sizeBytes - before);
@@ -155,7 +162,7 @@ export class Assembler implements PgoutputSink {
     for (const oid of relationOids) {
       const object = this.#ownerInBatch(oid);
       if (object === null) continue;
-      this.batch.of(object, overlaps(object, this.#transaction.finalLsn)).truncate();
+      this.#part(object).truncate();
       this.#grew(1);
     }
   }
@@ -178,6 +185,20 @@ export class Assembler implements PgoutputSink {
     }
     if (object.shape === null) this.#describe(object, relationOid);
     return object;
+  }
+
+  /** The object's part of the batch, ready for a change of the running transaction. */
+  #part(object: LiveObject): AnyBatch {
+    const { finalLsn } = this.#transaction;
+    const part = this.batch.of(object, overlaps(object, finalLsn));
+    if (part.keeps === 'rows') return part;
+    let origin = this.#origins.get(object);
+    if (origin === undefined) {
+      origin = { lsn: finalLsn, commitTimeMicros: this.#commitTimeMicros, sequence: 0 };
+      this.#origins.set(object, origin);
+    }
+    part.origin = origin;
+    return part;
   }
 
   #keepAside(object: LiveObject, relationOid: number): void {
@@ -204,7 +225,8 @@ export class Assembler implements PgoutputSink {
       throw halt(object, 'object_schema_changed', describeIdentity(object), 'reload');
     // A batch that holds rows of the former shape keeps it; only equal columns get here, so the rows agree.
     const columns = message.columns.map((column) => column.name);
-    object.shape = { format: this.#host.format, columns, identity: identityOf(object, columns), deletes: object.deletes };
+    const { deletes, keeps } = object;
+    object.shape = { format: this.#host.format, columns, identity: identityOf(object, columns), deletes, keeps };
   }
 
   #check(object: LiveObject, outcome: ChangeOutcome): void {

@@ -1,4 +1,5 @@
 // One object while its pipeline runs: where it stands, what its rows look like on the stream, and whether a change is its to apply.
+import type { Keeping } from '../model/batch/change-origin.ts';
 import type { RowShape } from '../model/batch/object-batch.ts';
 import type { DeletePolicy } from '../model/layout.ts';
 import type { TableFilter } from '../model/object-filter.ts';
@@ -42,6 +43,8 @@ export interface LiveObject {
   deletes: DeletePolicy;
   /** What of the object's changes may be seen; null or absent: everything. */
   filter?: TableFilter | null | undefined;
+  /** What the destination table keeps beyond the present rows; absent: nothing. */
+  keeps?: Keeping | undefined;
   /** Rows' shape as the stream last described it; null until the object's first change. */
   shape: RowShape | null;
 }

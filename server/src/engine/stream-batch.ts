@@ -1,5 +1,5 @@
 // The changes that one flush brings to the destination: per object, with the source commit that they end at.
-import { ObjectBatch } from '../model/batch/object-batch.ts';
+import { type AnyBatch, batchFor } from '../model/batch/any-batch.ts';
 import type { Lsn } from '../pg/lsn.ts';
 import type { LiveObject } from './live-object.ts';
 
@@ -13,7 +13,7 @@ export interface CommitPoint {
 
 /** Collects changes until it is closed; then it is only read. */
 export class StreamBatch {
-  readonly objects = new Map<LiveObject, ObjectBatch>();
+  readonly objects = new Map<LiveObject, AnyBatch>();
   /** The last whole transaction in here; null before the first commit. */
   lastCommit: CommitPoint | null = null;
   /** Commit time of the first transaction with changes in here, in microseconds since 2000; null before its commit. */
@@ -35,11 +35,11 @@ export class StreamBatch {
   }
 
   /** The object's part, made on its first change. */
-  of(object: LiveObject, overlap: boolean): ObjectBatch {
+  of(object: LiveObject, overlap: boolean): AnyBatch {
     const known = this.objects.get(object);
     if (known !== undefined) return known;
     if (object.shape === null) throw new Error('expected the relation message before the first change');
-    const batch = new ObjectBatch(object.shape, overlap);
+    const batch = batchFor(object.shape, overlap);
     this.objects.set(object, batch);
     this.grew(batch.sizeBytes);
     return batch;

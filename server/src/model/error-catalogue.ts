@@ -449,6 +449,13 @@ export const CATALOGUE = {
     retry: 'user',
     exit: 4,
   }),
+  past_would_be_lost: entry('2111', 'The table holds a past that can not be read again', {
+    meaning:
+      'The destination table would have to be made anew, because its columns or its layout changed. It keeps every change, every version or every refresh, and the source has only the present rows, so it is never dropped.',
+    fix: 'Rename the destination table, or drop it if you can do without it; then `millrace objects restart`.',
+    retry: 'user',
+    exit: 4,
+  }),
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorName = keyof typeof CATALOGUE;

@@ -55,6 +55,6 @@ export function layoutSignature(layout: Layout): string {
 }
 
 /** The layout of which `layoutSignature` wrote the first line. */
-export function readLayoutSignature(signature: string): Layout {
+export function parseLayout(signature: string): Layout {
   return { ...NATIVE_LAYOUT, ...(JSON.parse(signature.split('\n')[0] ?? '') as Partial<Layout>) };
 }

@@ -1,6 +1,7 @@
 // What comparing an object means: which columns stand against which, what a result says, and which buckets of rows need a closer look.
 import type { Lsn } from '../pg/lsn.ts';
 import type { QualifiedName } from '../pg/ident.ts';
+import type { ChangeWords } from './batch/change-origin.ts';
 import type { DestinationTable } from './destination-table.ts';
 import type { Mask } from './object-filter.ts';
 import type { SourceTable } from './table.ts';
@@ -16,12 +17,26 @@ export interface ComparedTable extends QualifiedName {
   readonly masks?: ReadonlyMap<string, Mask> | undefined;
   /** SQL that the server has printed: only rows for which it is true. Absent: all rows. */
   readonly condition?: string | undefined;
-  /** Which rows count, as SQL of ours over the alias `t`. Absent: all. */
-  readonly present?: string | undefined;
+  /** Which of the table's rows stand for rows of the source; absent: all. */
+  readonly present?: PresentRows | undefined;
 }
 
 /** What the source's rows are seen through. */
 export type ComparedFilter = Pick<ComparedTable, 'masks' | 'condition'>;
+
+/**
+ * How a table that keeps more than the present rows tells them, by names of its own columns. `newest`: of each key the last row since the
+ * last load or TRUNCATE, unless it is a delete. `unmarked`: by a condition over the alias `t`.
+ */
+export type PresentRows =
+  | { readonly kind: 'unmarked'; readonly condition: string }
+  | {
+      readonly kind: 'newest';
+      readonly change: string;
+      readonly lsn: string;
+      readonly sequence: string;
+      readonly words: ChangeWords;
+    };
 
 /** An object as both sides see it. */
 export interface VerifyPlan {
@@ -36,7 +51,7 @@ export function planVerify(
   source: SourceTable,
   destination: Pick<DestinationTable, 'schema' | 'name' | 'columns' | 'identity'>,
   filter: ComparedFilter = {},
-  present?: string,
+  present?: PresentRows,
 ): VerifyPlan {
   const key = destination.identity.kind === 'key' ? destination.identity.columns : [];
   const sourceKey = key.map((name) => destination.columns.find((column) => column.name === name)?.sourceName ?? name);

@@ -13,3 +13,13 @@ export function postgresMicros(unixMs: number): bigint {
 export function unixMs(micros: bigint): number {
   return Number(micros / MICROS_PER_MS) + POSTGRES_EPOCH_UNIX_MS;
 }
+
+/** Microseconds since 2000 → the text that a `timestamptz` is read from, to the microsecond. */
+export function copyText(micros: bigint): string {
+  const seconds = micros / MICROS_PER_SECOND - (micros % MICROS_PER_SECOND < 0n ? 1n : 0n);
+  const fraction = String(micros - seconds * MICROS_PER_SECOND).padStart(6, '0');
+  const [date = '', time = ''] = new Date(Number(seconds) * 1_000 + POSTGRES_EPOCH_UNIX_MS).toISOString().split(/[T.]/);
+  return `${date} ${time}.${fraction}+00`;
+}
+
+const MICROS_PER_SECOND = 1_000_000n;

@@ -19,7 +19,8 @@ export const TAKE_SNAPSHOT = `
   SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text,
          pg_catalog.pg_current_wal_insert_lsn()::pg_catalog.text,
          pg_catalog.pg_export_snapshot(),
-         pg_catalog.current_setting('server_version_num')`;
+         pg_catalog.current_setting('server_version_num'),
+         pg_catalog.statement_timestamp()::pg_catalog.text`;
 
 /** The relation under OID `$1` and all partitions below it. */
 export const RELATIONS = `

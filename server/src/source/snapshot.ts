@@ -40,6 +40,8 @@ export class CopySnapshot {
   readonly snapshot: Snapshot;
   /** A WAL position after the snapshot: the commits that it sees all lie before. */
   readonly endLsn: Lsn;
+  /** When it was taken, by the source's clock, in Postgres' text form. */
+  readonly takenAt: string;
   /** What `SET TRANSACTION SNAPSHOT` takes, until `close`. */
   readonly exportedName: string;
   readonly version: ServerVersion;
@@ -53,6 +55,7 @@ export class CopySnapshot {
     this.text = facts.text;
     this.snapshot = facts.snapshot;
     this.endLsn = facts.endLsn;
+    this.takenAt = facts.takenAt;
     this.exportedName = facts.exportedName;
     this.version = facts.version;
     this.leaves = relations.leaves;
@@ -116,6 +119,7 @@ interface SnapshotFacts {
   readonly endLsn: Lsn;
   readonly exportedName: string;
   readonly version: ServerVersion;
+  readonly takenAt: string;
 }
 
 interface SnapshotRelations {
@@ -149,6 +153,7 @@ function readFacts(row: Row): SnapshotFacts {
     endLsn: parseLsn(must(row[1], 'the WAL position')),
     exportedName: must(row[2], 'the exported snapshot'),
     version: parseServerVersion(must(row[3], 'the version')),
+    takenAt: must(row[4], 'the time'),
   };
 }
 

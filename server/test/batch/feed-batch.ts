@@ -1,10 +1,11 @@
 // Decodes a pgoutput message straight into a batch, as the assembler does.
-import type { ChangeOutcome, ObjectBatch } from '../../src/model/batch/object-batch.ts';
+import type { AnyBatch } from '../../src/model/batch/any-batch.ts';
+import type { ChangeOutcome } from '../../src/model/batch/object-batch.ts';
 import { decodeMessage } from '../../src/pg/pgoutput/decode.ts';
 import type { OldKind, PgoutputSink } from '../../src/pg/pgoutput/messages.ts';
 
 /** Gives the batch what the message says; null (the source did nothing) is `done`. */
-export function feedBatch(batch: ObjectBatch, message: Buffer | null): ChangeOutcome {
+export function feedBatch(batch: AnyBatch, message: Buffer | null): ChangeOutcome {
   if (message === null) return 'done';
   const sink = new BatchSink(batch);
   decodeMessage(message, 0, message.length, sink);
@@ -13,9 +14,9 @@ export function feedBatch(batch: ObjectBatch, message: Buffer | null): ChangeOut
 
 class BatchSink implements PgoutputSink {
   outcome: ChangeOutcome = 'done';
-  readonly #batch: ObjectBatch;
+  readonly #batch: AnyBatch;
 
-  constructor(batch: ObjectBatch) {
+  constructor(batch: AnyBatch) {
     this.#batch = batch;
   }
 

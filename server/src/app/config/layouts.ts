@@ -10,7 +10,7 @@ export function readLayout(raw: FilePipeline, place: Place): Layout {
   const hasRawTables = raw.raw_tables ?? preset.rawSchema !== null;
   if (raw.raw_schema !== undefined && !hasRawTables)
     place.problem('raw_schema', 'raw_schema without raw tables has no meaning', 'add raw_tables: true, or remove the line');
-  return {
+  const layout: Layout = {
     syncMode: raw.sync_mode ?? preset.syncMode,
     deletes: raw.deletes ?? preset.deletes,
     metadata: raw.metadata_columns ?? preset.metadata,
@@ -18,4 +18,12 @@ export function readLayout(raw: FilePipeline, place: Place): Layout {
     types: raw.types ?? preset.types,
     history: raw.history ?? preset.history,
   };
+  refuseContradictions(layout, place);
+  return layout;
+}
+
+/** Options that would each say something else of what becomes of a row. */
+function refuseContradictions({ syncMode, deletes }: Layout, place: Place): void {
+  if (deletes !== 'hard' && syncMode === 'incremental_append')
+    place.problem('deletes', `deletes: ${deletes} with sync_mode: ${syncMode}`, 'remove the line: every delete is a row of the table');
 }

@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { must } from '../../lib/assert.ts';
 import { MillraceError } from '../../model/error.ts';
 import { saltOf } from '../../model/object-filter.ts';
 import { loadFile } from './load.ts';
-import { PLAIN_OBJECT } from './settings.ts';
+import { layoutOf, PLAIN_OBJECT } from './settings.ts';
 
 let directory = '';
 beforeAll(() => {
@@ -445,6 +446,21 @@ describe('a bad file is refused with line, column and hint', () => {
     expect(short).not.toContain('hunter2');
     const { warnings } = await load(withPipelineKeys(`mask_salt: ${SALT}`));
     expect(warnings).toEqual([expect.objectContaining({ line: 20, message: 'mask_salt is not used' })]);
+  });
+
+  test.each([
+    ['sync_mode: incremental_append', 'incremental_append'],
+    ['objects: {public.a: {sync_mode: incremental_append}}', 'incremental_append_deduped'],
+  ])('what the tables keep: %s', async (line, mode) => {
+    const file = await load(withPipelineKeys(line));
+    expect(file.pipelines[0]?.layout.syncMode).toBe(mode);
+    expect(layoutOf(must(file.pipelines[0], 'a pipeline'), { schema: 'public', name: 'a' }).syncMode).toBe('incremental_append');
+  });
+
+  test.each([
+    ['sync_mode: incremental_append\n    deletes: soft', /^21:5: deletes: soft with sync_mode: incremental_append \| remove the line/],
+  ])('what contradicts itself: %s', async (line, problem) => {
+    expect(await problemsOf(withPipelineKeys(line))).toEqual([expect.stringMatching(problem)]);
   });
 
   test("what this version can't do: SSH tunnels and several databases", async () => {

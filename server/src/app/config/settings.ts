@@ -53,7 +53,10 @@ export interface PipelineSettings {
 /** The layout of one object's table. */
 export function layoutOf({ layout, objects }: Pick<PipelineSettings, 'layout' | 'objects'>, table: QualifiedName): Layout {
   const listed = objects.find((object) => object.schema === table.schema && object.name === table.name);
-  return listed === undefined || listed.syncMode === null ? layout : { ...layout, syncMode: listed.syncMode };
+  if (listed === undefined || listed.syncMode === null) return layout;
+  // Where a delete is a row, or no change is streamed, nothing is left for a policy of deletes to decide.
+  const deletes = listed.syncMode === 'incremental_append_deduped' ? layout.deletes : 'hard';
+  return { ...layout, syncMode: listed.syncMode, deletes };
 }
 
 /** What of a table its object brings; null: everything. */

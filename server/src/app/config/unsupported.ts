@@ -84,6 +84,8 @@ function refuseObject(object: FileObject, pipeline: FilePipeline, place: Place):
 }
 
 function refuseSyncMode(mode: NonNullable<FileObject['sync_mode']>, place: Place): void {
-  if (mode !== 'incremental_append_deduped')
+  if (!AVAILABLE_MODES.has(mode))
     place.refuse('sync_mode', `sync_mode ${mode}`, 'use sync_mode: incremental_append_deduped, or remove the line');
 }
+
+const AVAILABLE_MODES: ReadonlySet<string> = new Set(['incremental_append_deduped', 'incremental_append']);

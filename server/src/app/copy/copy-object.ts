@@ -10,6 +10,7 @@ import {
   type LoadPlace,
   loadPlace,
   loadTableOf,
+  type Swap,
   swapIn,
   withBuildMemory,
 } from '../../destination/load-place.ts';
@@ -48,6 +49,8 @@ export interface CopyRequest {
    */
   readonly hasStreamedInvisible: (snapshot: Snapshot) => boolean;
   readonly hooks: CopyHooks;
+  /** How the rows of a reload become the table's, inside the transaction that completes it; they replace its rows when absent. */
+  readonly land?: ((session: PgSession, place: LoadPlace & { kind: 'beside' }, landing: Landing) => Promise<void>) | undefined;
   /** Aborting it ends the load with its `reason`; finished pieces stay. */
   readonly signal: AbortSignal;
   readonly tuning?: CopyTuning | undefined;
@@ -86,6 +89,13 @@ export interface CopyProgress {
   readonly bytes: number;
   readonly piecesDone: number;
   readonly piecesTotal: number;
+}
+
+/** A complete reload, before its rows are the table's. */
+export interface Landing {
+  readonly swap: Swap;
+  /** When the snapshot was taken, by the source's clock, in Postgres' text form. */
+  readonly takenAt: string;
 }
 
 /** What was loaded, and how the stream takes over. */
@@ -137,6 +147,7 @@ class ObjectCopy {
   #toldBytes = 0;
   #piecesDone = 0;
   #piecesTotal = 0;
+  #takenAt = '';
 
   constructor(sessions: CopySessions, desk: CopyDesk, request: CopyRequest) {
     this.#sessions = sessions;
@@ -157,6 +168,7 @@ class ObjectCopy {
       failpoint('copy.after_snapshot');
       const facts = { hasSingleKey: hasSingleKey(this.#request.destination), leaves: snapshot.leaves, snapshot: snapshot.snapshot };
       const outcome = await this.#load(snapshot, decideCopy(unfinished, facts));
+      this.#takenAt = snapshot.takenAt;
       // Alive until here means that its locks were held all the time.
       await snapshot.isInTheWay();
       await snapshot.close();
@@ -285,13 +297,14 @@ class ObjectCopy {
     } catch (error) {
       if (place.kind !== 'beside' || !violatesKey(error)) throw error;
       // The former rows don't fit a key that is new: they have to make room first.
-      await this.#transaction((session) => swapIn(session, place, { key: [], rows, discardsAll: true }));
+      await this.#transaction((session) => this.#land(session, place, { key: [], rows, discardsAll: true }, outcome.endLsn));
       isSwapped = true;
       await withBuildMemory(control, () => hooks.addKeys(control));
     }
     failpoint('copy.after_keys');
     await this.#transaction(async (session) => {
-      if (place.kind === 'beside' && !isSwapped) await this.#swapIn(session, place, outcome);
+      const swap = { key: this.#key(), rows, discardsAll: false };
+      if (place.kind === 'beside' && !isSwapped) await this.#land(session, place, swap, outcome.endLsn);
       await hooks.finish(session, outcome);
       failpoint('copy.before_finish_commit');
     });
@@ -299,9 +312,10 @@ class ObjectCopy {
     return outcome;
   }
 
-  async #swapIn(session: PgSession, place: LoadPlace & { readonly kind: 'beside' }, { overlap, rows, endLsn }: CopyOutcome): Promise<void> {
+  async #land(session: PgSession, place: LoadPlace & { readonly kind: 'beside' }, swap: Swap, endLsn: Lsn): Promise<void> {
+    const { land } = this.#request;
     if (readsPosition(place.target.metadata)) await session.query(setPosition(endLsn, 'transaction'));
-    await swapIn(session, place, { key: this.#key(), rows: overlap ? null : rows, discardsAll: false });
+    return land === undefined ? swapIn(session, place, swap) : land(session, place, { swap, takenAt: this.#takenAt });
   }
 
   #transaction(work: (session: PgSession) => Promise<void>): Promise<void> {

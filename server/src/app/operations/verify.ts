@@ -3,6 +3,7 @@ import type { VerifyReport } from '@millrace/contract/report';
 import type { ObjectSelection } from '../../cli/operations.ts';
 import { connect } from '../../db/connect.ts';
 import type { PgSession } from '../../db/session.ts';
+import { keptBy } from '../../destination/kept-columns.ts';
 import { loadObjects, loadPipeline } from '../../destination/state.ts';
 import { hasState } from '../../destination/state-install.ts';
 import type { ObjectRecord } from '../../destination/state-records.ts';
@@ -10,10 +11,10 @@ import { must } from '../../lib/assert.ts';
 import { metadataColumns, unmarkedRows } from '../../destination/metadata.ts';
 import { filterPart } from '../../model/destination-table.ts';
 import { MillraceError } from '../../model/error.ts';
-import { readLayoutSignature } from '../../model/layout.ts';
+import { type Layout, parseLayout } from '../../model/layout.ts';
 import { filterSignature, saltOf } from '../../model/object-filter.ts';
 import { objectLabel, type SourceTable } from '../../model/table.ts';
-import { planVerify, type VerifyPlan, type VerifyProgress } from '../../model/verify.ts';
+import { planVerify, type PresentRows, type VerifyPlan, type VerifyProgress } from '../../model/verify.ts';
 import type { QualifiedName } from '../../pg/ident.ts';
 import { type Lsn, LSN_ZERO, maxLsn } from '../../pg/lsn.ts';
 import { readTables } from '../../source/catalog.ts';
@@ -137,9 +138,14 @@ class PipelineVerification {
       const cause = 'the file asks for other columns, masks or rows than those that were loaded: let the pipeline run first';
       return unverifiedReport(record.source, new MillraceError('transition_refused', { cause }), position);
     }
-    const layout = readLayoutSignature(record.layout);
+    const layout = parseLayout(record.layout);
+    const present = presentRows(layout);
+    if (present?.kind === 'newest' && record.identity.kind !== 'key') {
+      const cause = 'its table keeps every change, and without a key the present rows can not be told from those';
+      return unverifiedReport(record.source, new MillraceError('transition_refused', { cause }), position);
+    }
     const compared = { ...record.destination, columns: record.columns, identity: record.identity };
-    const plan = planVerify(table, compared, { masks: filter?.masks }, unmarkedRows(metadataColumns(layout), 't'));
+    const plan = planVerify(table, compared, { masks: filter?.masks }, present);
     try {
       const { source, destination } = this.#sessions;
       const progress = this.#progress(record, plan, names);
@@ -195,6 +201,14 @@ class PipelineVerification {
 
 /** States in which the destination holds the object's rows as of one position. */
 const COMPARABLE: ReadonlySet<ObjectRecord['state']> = new Set(['streaming', 'paused', 'failed']);
+
+/** How the table tells the rows that stand for the source's present ones; undefined: all do. */
+function presentRows(layout: Layout): PresentRows | undefined {
+  const kept = keptBy(layout);
+  if (kept !== null) return { kind: 'newest', change: kept.change, lsn: kept.lsn, sequence: kept.sequence, words: kept.words };
+  const metadata = metadataColumns(layout);
+  return metadata.some(({ isMark }) => isMark) ? { kind: 'unmarked', condition: unmarkedRows(metadata, 't') } : undefined;
+}
 
 function sameName(a: QualifiedName, b: QualifiedName): boolean {
   return a.schema === b.schema && a.name === b.name;

@@ -1,4 +1,5 @@
 // How an object goes on when a session begins: from what the state says of it, what is wanted now, and what the catalogue shows.
+import { keepingOf } from '../../destination/kept-columns.ts';
 import type { ObjectRecord, StateReason } from '../../destination/state-records.ts';
 import type { LiveObject } from '../../engine/live-object.ts';
 import { type DestinationColumn, type DestinationTable, tableSignature, writtenColumns } from '../../model/destination-table.ts';
@@ -198,7 +199,7 @@ export function liveObject(object: PlannedObject, table: DestinationTable, appli
 }
 
 /** What the stream must bring for a table. */
-export function shapeOf(table: DestinationTable): Pick<LiveObject, 'expected' | 'identity' | 'deletes' | 'filter'> {
+export function shapeOf(table: DestinationTable): Pick<LiveObject, 'expected' | 'identity' | 'deletes' | 'filter' | 'keeps'> {
   return {
     expected: writtenColumns(table).map((column) => ({
       name: column.sourceName,
@@ -208,6 +209,7 @@ export function shapeOf(table: DestinationTable): Pick<LiveObject, 'expected' | 
     identity: identityColumns(table),
     deletes: table.layout.deletes,
     filter: table.filter ?? null,
+    keeps: keepingOf(table.layout),
   };
 }
 

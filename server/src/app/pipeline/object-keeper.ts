@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { PgSession } from '../../db/session.ts';
 import { readApplyTarget } from '../../destination/apply-target.ts';
+import { keptBy } from '../../destination/kept-columns.ts';
 import { addKeys, createDestinationTable } from '../../destination/ddl.ts';
 import { extendTypes } from '../../destination/ddl-types.ts';
 import { loadObjects, type ObjectPatch, setObjectState } from '../../destination/state.ts';
@@ -356,6 +357,7 @@ export class ObjectKeeper {
       withoutHistory,
       metadata: table.metadata,
       deletes: table.layout.deletes,
+      keeps: keptBy(table.layout) ?? undefined,
     });
     this.#context.lane.setTarget(live, target);
   }

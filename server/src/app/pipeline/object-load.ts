@@ -1,14 +1,20 @@
 // The historical load of one object inside a running session: its table, its rows, and the hand-over to the stream.
+import { formatObjectName } from '@millrace/contract/object-name';
 import type { PgSession } from '../../db/session.ts';
 import { addKeys, createDestinationTable, dropDestinationTable } from '../../destination/ddl.ts';
 import { dropStaleKeys } from '../../destination/ddl-keys.ts';
+import { keepsThePast, land } from '../../destination/land.ts';
 import { isIntact, loadPlace, loadTableOf } from '../../destination/load-place.ts';
+import { readRelations } from '../../destination/introspect.ts';
 import { holdEpoch as holdEpochSql, recordChunk } from '../../destination/load-record.sql.ts';
 import { loadChunks, setObjectState } from '../../destination/state.ts';
 import type { Fence, ObjectCounters, ObjectRecord } from '../../destination/state-records.ts';
 import type { LiveObject } from '../../engine/live-object.ts';
 import type { DestinationTable } from '../../model/destination-table.ts';
 import { MillraceError } from '../../model/error.ts';
+import { parseLayout } from '../../model/layout.ts';
+import { objectLabel } from '../../model/table.ts';
+import { quoteIdent, quoteName, truncateUtf8 } from '../../pg/ident.ts';
 import type { Snapshot } from '../../pg/snapshot.ts';
 import { type CopyHooks, type CopyOutcome, type CopyRequest, copyObject } from '../copy/copy-object.ts';
 import type { UnfinishedCopy } from '../copy/resume.ts';
@@ -54,20 +60,26 @@ const NO_COUNTS: ObjectCounters = { rowsCopied: 0n, bytesCopied: 0n, inserted: 0
 export async function loadObject(context: LoadContext, task: LoadTask): Promise<CopyOutcome> {
   const { live, planned, signal } = task;
   const made = await context.onControl((session) => makeTable(session, context.fence, planned));
-  const goesOn = task.resume && made !== 'recreated';
+  const { table } = planned.outcome;
+  const addsToThePast = keepsThePast(table.layout);
+  // Such rows say which snapshot they are of: that of one attempt.
+  const goesOn = task.resume && made !== 'recreated' && !addsToThePast;
   const unfinished = goesOn ? await context.onControl((session) => unfinishedCopy(session, context.fence, planned.record)) : null;
   if (!task.resume) await context.keepAside(live);
   context.observer.objectState(live.source, 'copying', null);
   const request: CopyRequest = {
     source: planned.source,
-    destination: planned.outcome.table,
-    mode: made === 'rows_stay' ? 'reload' : 'first',
+    destination: table,
+    mode: made === 'rows_stay' || addsToThePast ? 'reload' : 'first',
     unfinished,
     workers: context.tuning?.workersPerLoad ?? WORKERS_PER_LOAD,
     tuning: { chunkBytes: context.tuning?.chunkBytes },
     hasStreamedInvisible: context.hasStreamedInvisible,
     signal,
     hooks: hooksOf(context, task),
+    land: addsToThePast
+      ? (session, place, { swap, takenAt }) => land(session, place, { table, swap, moment: { lsn: live.applied, takenAt } })
+      : undefined,
   };
   return copyObject(context.sessions, request);
 }
@@ -127,6 +139,13 @@ async function makeTable(session: PgSession, fence: Fence, planned: LoadableObje
   const owner = { fence, source: { schema: planned.source.schema, name: planned.source.name } };
   const oid = record?.destinationOid ?? null;
   const makeAnew = async (formerOid: number): Promise<'recreated'> => {
+    if (record !== null && keepsThePast(parseLayout(record.layout)) && record.copyGeneration > 0) {
+      const [found] = await readRelations(session, [outcome.table]);
+      if (found !== undefined) throw pastInTheWay(planned);
+      // Renamed, so it is not ours to drop any more.
+      await createDestinationTable(session, owner, outcome);
+      return 'recreated';
+    }
     await dropDestinationTable(session, owner, formerOid);
     await createDestinationTable(session, owner, outcome);
     return 'recreated';
@@ -143,6 +162,19 @@ async function makeTable(session: PgSession, fence: Fence, planned: LoadableObje
     if (!(error instanceof MillraceError) || error.errorName !== 'object_schema_changed' || oid === null) throw error;
     return makeAnew(oid);
   }
+}
+
+/** What it holds can't be read again from the source. */
+function pastInTheWay({ source, outcome }: LoadableObject): MillraceError {
+  const { table } = outcome;
+  return new MillraceError('past_would_be_lost', {
+    cause: `${objectLabel(table)} would have to be made anew, and the past that it holds can't be read again`,
+    fix:
+      `Keep it: ALTER TABLE ${quoteName(table)} RENAME TO ${quoteIdent(`${truncateUtf8(table.name, 50)}_until_now`)};\n` +
+      `Then: millrace objects restart -f FILE --pipeline NAME ${formatObjectName(source)}`,
+    object: objectLabel(source),
+    side: 'destination',
+  });
 }
 
 function hasSideTable(session: PgSession, table: DestinationTable): Promise<boolean> {

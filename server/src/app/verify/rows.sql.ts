@@ -3,6 +3,7 @@ import { must } from '../../lib/assert.ts';
 import type { ComparedTable } from '../../model/verify.ts';
 import { quoteIdent, quoteName } from '../../pg/ident.ts';
 import { maskedValue } from '../../source/mask.sql.ts';
+import { presentRowsSql } from './present-rows.sql.ts';
 
 /** A table with what the statements must know of the server and of its key. */
 export interface HashedTable extends ComparedTable {
@@ -55,7 +56,7 @@ export function bucketsSql(table: HashedTable, digits: number): string {
   const bucket = `pg_catalog.left(x.${isKeyed(table) ? 'k' : 'd'}, ${digits})`;
   return `
     SELECT ${bucket}, pg_catalog.count(*), pg_catalog.sum(pg_catalog.hashtextextended(x.d, 0))
-    FROM (SELECT ${isKeyed(table) ? `${keyHash(table)} AS k, ` : ''}${rowHash(table)} AS d FROM ${from(table)} WHERE ${counts(table)} OFFSET 0) AS x
+    FROM (SELECT ${isKeyed(table) ? `${keyHash(table)} AS k, ` : ''}${rowHash(table)} AS d FROM ${from(table)} OFFSET 0) AS x
     GROUP BY 1`;
 }
 
@@ -64,12 +65,11 @@ export function listSql(table: HashedTable, digits: number): string {
   const wanted = 'IN (SELECT w.name FROM pg_catalog.unnest($1::pg_catalog.text[]) AS w (name))';
   if (isKeyed(table)) {
     const key = table.key.map((name) => outputText(name)).join(', ');
-    return `SELECT ${key}, ${rowHash(table)} FROM ${from(table)}
-      WHERE pg_catalog.left(${keyHash(table)}, ${digits}) ${wanted} AND ${counts(table)}`;
+    return `SELECT ${key}, ${rowHash(table)} FROM ${from(table)} WHERE pg_catalog.left(${keyHash(table)}, ${digits}) ${wanted}`;
   }
   return `
     SELECT x.d, pg_catalog.count(*)
-    FROM (SELECT ${rowHash(table)} AS d FROM ${from(table)} WHERE ${counts(table)} OFFSET 0) AS x
+    FROM (SELECT ${rowHash(table)} AS d FROM ${from(table)} OFFSET 0) AS x
     WHERE pg_catalog.left(x.d, ${digits}) ${wanted}
     GROUP BY 1`;
 }
@@ -93,7 +93,7 @@ export function readByKeySql(table: HashedTable, keys: number): string {
   return readSql(
     `SELECT w.n, ${rowHash(table)} AS d, ${VERSION} AS v
      FROM (VALUES ${tuples.join(', ')}) AS w (n, ${names.join(', ')})
-     JOIN ${from(table)} ON ${[...matches, counts(table)].join(' AND ')}`,
+     JOIN ${from(table)} ON ${matches.join(' AND ')}`,
   );
 }
 
@@ -102,7 +102,7 @@ export function readByHashSql(table: HashedTable): string {
   return readSql(
     `SELECT w.n - 1 AS n, y.d, y.v
      FROM pg_catalog.unnest($1::pg_catalog.text[]) WITH ORDINALITY AS w (d, n)
-     JOIN (SELECT ${rowHash(table)} AS d, ${VERSION} AS v FROM ${from(table)} WHERE ${counts(table)} OFFSET 0) AS y ON y.d = w.d`,
+     JOIN (SELECT ${rowHash(table)} AS d, ${VERSION} AS v FROM ${from(table)} OFFSET 0) AS y ON y.d = w.d`,
   );
 }
 
@@ -120,13 +120,10 @@ function readSql(rows: string): string {
     GROUP BY 1, 2`;
 }
 
-function counts({ present }: ComparedTable): string {
-  return present === undefined ? 'true' : `(${present})`;
-}
-
 function from(table: ComparedTable): string {
   const name = `${table.only ? 'ONLY ' : ''}${quoteName(table)}`;
-  const { masks = NO_MASKS, condition } = table;
+  const { masks = NO_MASKS, condition, present } = table;
+  if (present !== undefined) return `(${presentRowsSql(table, name, present)}) AS t`;
   if (masks.size === 0 && condition === undefined) return `${name} AS t`;
   // In a subquery of its own, where the condition's names can only mean the table's columns. The planner takes it apart again.
   const columns = [...new Set([...table.columns, ...table.key])].map((column) => {

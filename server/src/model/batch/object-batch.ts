@@ -2,6 +2,7 @@
 import { type Lsn, LSN_ZERO } from '../../pg/lsn.ts';
 import type { DeletePolicy } from '../layout.ts';
 import { AppendPhase } from './append-phase.ts';
+import type { Keeping } from './change-origin.ts';
 import { KeyedPhase } from './keyed-phase.ts';
 import { MovePhase } from './move-phase.ts';
 import { MultisetPhase } from './multiset-phase.ts';
@@ -14,6 +15,8 @@ export interface RowShape {
   readonly columns: readonly string[];
   readonly identity: { readonly kind: 'key'; readonly columns: readonly number[] } | { readonly kind: 'full' } | { readonly kind: 'none' };
   readonly deletes: DeletePolicy;
+  /** What the destination table keeps beyond the present rows; absent: nothing. */
+  readonly keeps?: Keeping | undefined;
 }
 
 /** All rows that are at the destination by now stay there, marked as deleted. */
@@ -47,6 +50,7 @@ const OLD_ROW = 0x4f; // 'O'
 
 /** Collects the changes of one object. */
 export class ObjectBatch {
+  readonly keeps = 'rows';
   readonly shape: RowShape;
   readonly overlap: boolean;
   readonly counts: ChangeCounts = { inserted: 0, updated: 0, deleted: 0, truncated: 0 };
