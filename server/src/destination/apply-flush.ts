@@ -7,10 +7,11 @@ import type { ObjectBatch, Phase } from '../model/batch/object-batch.ts';
 import type { TransferFormat } from '../model/batch/row-format.ts';
 import type { CopyRows } from '../model/batch/segments.ts';
 import * as sql from './apply.sql.ts';
-import type { StagedBy } from './apply.sql.ts';
 import type { ApplyTarget } from './apply-target.ts';
 import { feedRows } from './copy-feed.ts';
+import * as inbox from './inbox.sql.ts';
 import { exactly } from './row-guard.ts';
+import type { StagedBy } from './stage.sql.ts';
 import * as stage from './stage.sql.ts';
 import type { Stages } from './stages.ts';
 
@@ -66,7 +67,7 @@ export class Flush {
     const format = batch.shape.format.name;
     switch (phase.kind) {
       case 'append':
-        return this.#copy(sql.copyIntoTarget(target, format), phase.effect(), format);
+        return this.#append(target, phase.effect(), format);
       case 'multiset':
         return this.#multiset(target, phase.effect(), format);
       case 'keyed':
@@ -113,7 +114,7 @@ export class Flush {
 
   async #insert(target: ApplyTarget, rows: CopyRows, format: TransferFormat): Promise<void> {
     if (rows.segments.rows === 0) return;
-    if (target.strategy !== 'upsert') return this.#copy(sql.copyIntoTarget(target, format), rows, format);
+    if (target.strategy !== 'upsert') return this.#append(target, rows, format);
     const name = await this.#stageRows(target, allColumns(target), rows, format);
     this.run(sql.upsertStagedRows(target));
     this.#clear(name, rows.segments.rows);
@@ -147,16 +148,15 @@ export class Flush {
     if (target.deletes !== 'hard') return this.#movesBeside(target, columns, rows, format);
     const inPlace = target.strategy === 'upsert' || (runs.length === 1 && this.#care === 'trusting');
     const name = this.#stage(stage.moveStage(target), () => stage.createMoveStage(target));
-    const copy = stage.copyIntoMoveStage(target, columns, format);
     if (inPlace) {
       for (const run of runs) {
-        await this.#copy(copy, run, format);
+        await this.#stageMoves(target, { columns, rows: run }, format);
         this.#change(target, sql.moveStagedRows(target, columns), run.segments.rows);
         this.#clear(name, run.segments.rows);
       }
       return;
     }
-    await this.#copy(copy, rows, format);
+    await this.#stageMoves(target, { columns, rows }, format);
     this.#complete(target, columns, rows.segments.rows, 'old_key');
     this.run(sql.insertStagedRows(target, 'old_key'));
     this.#clear(name, rows.segments.rows);
@@ -165,7 +165,7 @@ export class Flush {
   /** Rows get a new key, and stay under their old one too. */
   async #movesBeside(target: ApplyTarget, columns: readonly number[], rows: CopyRows, format: TransferFormat): Promise<void> {
     const name = this.#stage(stage.moveStage(target), () => stage.createMoveStage(target));
-    await this.#copy(stage.copyIntoMoveStage(target, columns, format), rows, format);
+    await this.#stageMoves(target, { columns, rows }, format);
     if (target.rowsMayBeMissing) this.run(sql.dropUnmatched(target, 'old_key'));
     this.#change(target, sql.completeStagedRows(target, missing(target, columns), 'old_key'), rows.segments.rows);
     this.run(sql.deleteTakenKeys(target));
@@ -187,7 +187,7 @@ export class Flush {
       this.run(sql.KEYED_SETTINGS);
       this.#clear(name, equal.segments.rows);
     }
-    await this.#copy(sql.copyIntoTarget(target, format), rows, format);
+    await this.#append(target, rows, format);
     if (target.deletes === 'soft') for (const mark of marks) await this.#markEqual(target, mark, format);
   }
 
@@ -213,8 +213,36 @@ export class Flush {
 
   async #stageRows(target: ApplyTarget, columns: readonly number[], rows: CopyRows, format: TransferFormat): Promise<string> {
     const name = this.#stage(stage.rowStage(target), () => stage.createRowStage(target));
-    await this.#copy(stage.copyIntoRowStage(target, columns, format), rows, format);
+    if (inbox.isConverting(target)) await this.#convert(target, { columns, rows }, { format, into: 'new_key' });
+    else await this.#copy(stage.copyIntoRowStage(target, columns, format), rows, format);
     return name;
+  }
+
+  #stageMoves(target: ApplyTarget, moved: PartialGroup, format: TransferFormat): Promise<void> {
+    return inbox.isConverting(target)
+      ? this.#convert(target, moved, { format, into: 'old_key' })
+      : this.#copy(stage.copyIntoMoveStage(target, moved.columns, format), moved.rows, format);
+  }
+
+  /** Brings whole rows into the table without looking for others. */
+  #append(target: ApplyTarget, rows: CopyRows, format: TransferFormat): Promise<void> {
+    return inbox.isConverting(target)
+      ? this.#convert(target, { columns: allColumns(target), rows }, { format, into: 'target' })
+      : this.#copy(sql.copyIntoTarget(target, format), rows, format);
+  }
+
+  /** Copies rows in as they come, and hands them on as the table has them: to the table itself, or to a staging table. */
+  async #convert(
+    target: inbox.ConvertingTarget,
+    { columns, rows }: PartialGroup,
+    { format, into }: { readonly format: TransferFormat; readonly into: StagedBy | 'target' },
+  ): Promise<void> {
+    const count = rows.segments.rows;
+    if (count === 0) return;
+    const name = this.#stage(inbox.inbox(target), () => inbox.createInbox(target));
+    await this.#copy(inbox.copyIntoInbox(target, columns, { format, withKeys: into === 'old_key' }), rows, format);
+    this.run(into === 'target' ? inbox.insertFromInbox(target) : inbox.stageFromInbox(target, columns, into));
+    this.#clear(name, count);
   }
 
   #stage(name: string, create: () => string): string {

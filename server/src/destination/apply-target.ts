@@ -5,6 +5,7 @@ import type { MetadataColumn } from '../model/destination-table.ts';
 import type { DeletePolicy } from '../model/layout.ts';
 import { objectLabel } from '../model/table.ts';
 import { type QualifiedName, quoteIdent } from '../pg/ident.ts';
+import type { RowInput } from './row-input.ts';
 
 /**
  * - `update`: nothing at the destination watches single rows, and the key is all that is unique: new rows are copied in, changed ones
@@ -42,6 +43,10 @@ export interface ApplyTarget {
   readonly deletes: DeletePolicy;
   /** Without a historical load, a change of some columns may meet a row that never came: there is nothing to change then. */
   readonly rowsMayBeMissing: boolean;
+  /** How rows are converted on their way; null: they are not. */
+  readonly input: RowInput | null;
+  /** Whether values that differ at the source may be the same here, so that rows without a key are counted by what they have become. */
+  readonly mergesValues: boolean;
 }
 
 /** Which object a target is for. */
@@ -56,6 +61,8 @@ export interface TargetRequest {
   readonly metadata?: readonly MetadataColumn[] | undefined;
   /** `hard` when absent. */
   readonly deletes?: DeletePolicy | undefined;
+  readonly input?: RowInput | null | undefined;
+  readonly mergesValues?: boolean | undefined;
 }
 
 /** Reads the target's facts from the destination's catalogue. Throws `object_schema_changed` when the table or its key is gone. */
@@ -64,8 +71,9 @@ export async function readApplyTarget(session: PgSession, request: TargetRequest
   if (!facts) throw gone(request, 'the destination table is gone');
   const key = await readKey(session, request);
   const textColumns = key.length === 0 ? await readTextColumns(session, request) : new Set<number>();
-  const { metadata = [], deletes = 'hard', withoutHistory = false } = request;
-  return { ...request, key, textColumns, strategy: strategyFor(facts), metadata, deletes, rowsMayBeMissing: withoutHistory };
+  const { metadata = [], deletes = 'hard', withoutHistory = false, input = null, mergesValues = false } = request;
+  const strategy = strategyFor(facts);
+  return { ...request, key, textColumns, strategy, metadata, deletes, rowsMayBeMissing: withoutHistory, input, mergesValues };
 }
 
 /** All columns as an SQL list. */

@@ -26,6 +26,7 @@ import {
   upsertAll,
 } from './load.sql.ts';
 import { ownName, STATE_SCHEMA } from './names.ts';
+import { rowInput } from './row-input.ts';
 
 /**
  * - `direct`: the first load; nobody has read the table yet, so rows go straight into it.
@@ -38,7 +39,10 @@ export type LoadPlace =
 /** What a load writes of a destination table. */
 export function loadTableOf(table: DestinationTable): LoadTable {
   const { schema, name, metadata, layout } = table;
-  return { table: { schema, name }, columns: writtenColumns(table).map((column) => column.name), metadata, deletes: layout.deletes };
+  const input = rowInput(table);
+  const columns = writtenColumns(table).map((column) => column.name);
+  const notes = input?.notes ?? null;
+  return { table: { schema, name }, columns: notes === null ? columns : [...columns, notes], metadata, deletes: layout.deletes, input };
 }
 
 /** The place of a load into `target`. */
@@ -49,7 +53,8 @@ export function loadPlace(mode: 'first' | 'reload', target: LoadTable): LoadPlac
 
 /** The table that pieces are copied into. */
 export function landingTable(place: LoadPlace): LoadTable {
-  return place.kind === 'direct' ? place.target : { table: place.side, columns: place.target.columns, metadata: [], deletes: 'hard' };
+  if (place.kind === 'direct') return place.target;
+  return { ...place.target, table: place.side, metadata: [], deletes: 'hard' };
 }
 
 /** Makes the place empty for a new load. Call it inside a transaction. */

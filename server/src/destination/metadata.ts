@@ -33,6 +33,12 @@ export function setPosition(position: Lsn, scope: 'transaction' | 'session'): st
   return `SELECT pg_catalog.set_config('${LSN_SETTING}', ${quoteLiteral(formatLsn(position))}, ${scope === 'transaction'})`;
 }
 
+/** The column that says of a row which of its values could not be kept; null where a set has none. */
+export function notesColumn(columns: readonly MetadataColumn[]): string | null {
+  return columns.find(({ name }) => name === NOTES)?.name ?? null;
+}
+
+const NOTES = '_airbyte_meta';
 const NOW = 'pg_catalog.now()';
 const POSITION = `NULLIF(pg_catalog.current_setting('${LSN_SETTING}', true), '')::pg_catalog.pg_lsn`;
 
@@ -66,7 +72,7 @@ const COLUMNS_OF: Readonly<Record<MetadataSet, readonly MetadataColumn[]>> = {
     // gen_random_uuid() gives each row its own, also in one COPY. It is part of the server from 13 on.
     current('_airbyte_raw_id', 'varchar', 'pg_catalog.gen_random_uuid()::pg_catalog.varchar'),
     current('_airbyte_extracted_at', 'timestamptz', NOW),
-    current('_airbyte_meta', 'jsonb', `'{"changes": []}'::pg_catalog.jsonb`),
+    current(NOTES, 'jsonb', `'{"changes": []}'::pg_catalog.jsonb`),
   ],
 };
 

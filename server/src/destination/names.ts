@@ -16,6 +16,12 @@ export type NamespaceRule =
   | { readonly kind: 'destination'; readonly schema: string }
   | { readonly kind: 'pattern'; readonly pattern: string };
 
+/**
+ * How a source's names of tables and columns become the destination's. `as_is`: unchanged. `plain`: letters, digits and underscores in
+ * the case that they have, an underscore for every other character. Names are at most 63 bytes either way.
+ */
+export type NamingRule = 'as_is' | 'plain';
+
 /** A source object that wants a name. */
 export interface WantedName extends QualifiedName {
   /** The table name that the file asks for, or null. */
@@ -46,7 +52,7 @@ export function mapSchema(rule: NamespaceRule, sourceSchema: string): string {
  * source name's hash. Names that differ only in case are different names.
  * Throws `name_collision` where two explicit targets meet, or an explicit target meets a name that was assigned before.
  */
-export function assignNames(rule: NamespaceRule, wanted: readonly WantedName[]): readonly QualifiedName[] {
+export function assignNames(rule: NamespaceRule, wanted: readonly WantedName[], naming: NamingRule = 'as_is'): readonly QualifiedName[] {
   const owners = new Map<string, WantedName>();
   const names = new Map<WantedName, QualifiedName>();
   const claim = (object: WantedName, name: QualifiedName): void => {
@@ -61,8 +67,23 @@ export function assignNames(rule: NamespaceRule, wanted: readonly WantedName[]):
     if (names.has(object) || object.target === null) continue;
     claim(object, { schema: mapSchema(rule, object.schema), name: checkedTarget(object, object.target) });
   }
-  for (const object of sorted) if (!names.has(object)) claim(object, freeName(rule, object, owners));
+  for (const object of sorted) if (!names.has(object)) claim(object, freeName({ rule, naming }, object, owners));
   return wanted.map((object) => names.get(object) ?? object);
+}
+
+/**
+ * The destination names of a table's columns, by their source names. `names` are in the order in which the columns came into being: of two
+ * that want one name the later gives way, so that a column that joins renames no other.
+ */
+export function columnNames(naming: NamingRule, names: readonly string[]): ReadonlyMap<string, string> {
+  const given = new Map<string, string>();
+  const taken = new Set<string>();
+  for (const name of names) {
+    const free = firstFree(naming, name, { identity: name, isTaken: (candidate) => taken.has(candidate) });
+    taken.add(free);
+    given.set(name, free);
+  }
+  return given;
 }
 
 /** A name for something of ours beside `table` (an index, a staging table): its own name cut, `kind` and a hash; at most 63 bytes. */
@@ -115,14 +136,35 @@ function checkedTarget(object: WantedName, target: string): string {
   });
 }
 
-function freeName(rule: NamespaceRule, object: WantedName, owners: ReadonlyMap<string, WantedName>): QualifiedName {
+function freeName(
+  { rule, naming }: { readonly rule: NamespaceRule; readonly naming: NamingRule },
+  object: WantedName,
+  owners: ReadonlyMap<string, WantedName>,
+): QualifiedName {
   const schema = mapSchema(rule, object.schema);
-  const plain = { schema, name: fitName(object.name) };
-  if (!owners.has(nameKey(plain))) return plain;
+  const isTaken = (name: string): boolean => owners.has(nameKey({ schema, name }));
+  return { schema, name: firstFree(naming, object.name, { identity: nameKey(object), isTaken }) };
+}
+
+/** The name as the rule has it, or with a suffix made of the hash of `identity`. */
+function firstFree(
+  naming: NamingRule,
+  name: string,
+  { identity, isTaken }: { readonly identity: string; readonly isTaken: (name: string) => boolean },
+): string {
+  const wanted = naming === 'plain' ? plainName(name) : name;
+  // The hash is of the source's own name: two long names that differ only in what was replaced must not meet again.
+  const first = fitsIdentifier(wanted) ? wanted : hashedName(wanted, name);
+  if (!isTaken(first)) return first;
   for (let attempt = 0; ; attempt++) {
-    const name = { schema, name: hashedName(object.name, `${nameKey(object)}\0${attempt}`) };
-    if (!owners.has(nameKey(name))) return name;
+    const next = hashedName(wanted, `${identity}\0${attempt}`);
+    if (!isTaken(next)) return next;
   }
+}
+
+/** Letters of any script stay, with the marks that belong to them. */
+function plainName(name: string): string {
+  return name.replaceAll(/[^\p{L}\p{M}\p{N}_]/gu, '_');
 }
 
 function collision(first: WantedName, second: WantedName, name: QualifiedName): MillraceError {

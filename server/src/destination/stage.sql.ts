@@ -19,6 +19,16 @@ export function moveStage(target: ApplyTarget): string {
   return `pg_temp.${quoteIdent(`millrace_m_${target.id}`)}`;
 }
 
+/** How staged rows find the row that they change: by their own key, or by the key that it had before. */
+export type StagedBy = 'new_key' | 'old_key';
+
+export function stageBy(target: ApplyTarget, by: StagedBy): string {
+  return by === 'new_key' ? rowStage(target) : moveStage(target);
+}
+
+/** The column of staged rows that says which of their values could not be kept; of targets that have a column for it. */
+export const NOTES = 'notes';
+
 export function createKeyStage(target: ApplyTarget): string {
   return create(keyStage(target), target, oldKeyColumns(target));
 }
@@ -66,7 +76,11 @@ function oldKeyColumns(target: ApplyTarget): string[] {
 }
 
 function rowColumns(target: ApplyTarget): string[] {
-  return target.columns.map((name, column) => `${quoteIdent(name)} AS c${column}`);
+  const notes = target.input?.notes ?? null;
+  return [
+    ...target.columns.map((name, column) => `${quoteIdent(name)} AS c${column}`),
+    ...(notes === null ? [] : [`${quoteIdent(notes)} AS ${NOTES}`]),
+  ];
 }
 
 function rowNames(columns: readonly number[]): string[] {

@@ -145,5 +145,6 @@ async function planOf(source: TestDatabase, table: SameTable): Promise<VerifyPla
     source: { ...compared, only: table.only ?? false, condition: null },
     destination: { ...compared, only: false, condition: null },
     sourceOids,
+    leftOut: [],
   };
 }

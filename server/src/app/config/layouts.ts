@@ -6,8 +6,9 @@ import type { Place } from './place.ts';
 /** The layout of the pipeline's objects. An option that is written out wins over the preset. */
 export function readLayout(raw: FilePipeline, place: Place): Layout {
   const preset: Layout = PRESETS[raw.preset ?? 'native'];
-  if (preset.types !== 'native') place.refuse('preset', `preset: ${raw.preset}`, 'use preset: native and the options that you need');
   const hasRawTables = raw.raw_tables ?? preset.rawSchema !== null;
+  if (hasRawTables && raw.raw_tables === undefined)
+    place.refuse('preset', `preset: ${raw.preset} with raw tables`, 'add raw_tables: false');
   if (raw.raw_schema !== undefined && !hasRawTables)
     place.problem('raw_schema', 'raw_schema without raw tables has no meaning', 'add raw_tables: true, or remove the line');
   return {

@@ -384,7 +384,6 @@ describe('a bad file is refused with line, column and hint', () => {
     ['merge_tables: true'],
     ['preset: airbyte'],
     ['raw_tables: true'],
-    ['types: hevo'],
     ['history: true'],
     ['detect_deletes: true'],
     ['schema_changes: hold'],

@@ -64,7 +64,6 @@ const ONLY_VALUES = {
   frequency_profile: 'free',
   merge_tables: false,
   raw_tables: false,
-  types: 'native',
   history: false,
   detect_deletes: false,
   schema_changes: 'apply',

@@ -81,6 +81,12 @@ async function openSessions(settings: PipelineSettings): Promise<Sessions> {
   };
 }
 
+interface SourceFacts {
+  readonly names: ReplicationNames;
+  /** `server_version_num`. */
+  readonly versionNum: number;
+}
+
 class PipelineVerification {
   readonly #settings: PipelineSettings;
   readonly #sessions: Sessions;
@@ -97,11 +103,11 @@ class PipelineVerification {
     const installed = await hasState(destinationAside, 'refuse');
     const records = installed ? await loadObjects(destinationAside, this.#settings.name) : [];
     const names = await pipelineNames(this.#settings, destinationAside);
-    const { tables } = await readTables(sourceAside, { schemas: this.#settings.schemas });
+    const { tables, version } = await readTables(sourceAside, { schemas: this.#settings.schemas });
     const reports: VerifyReport[] = [];
     for (const record of this.#chosen(records, selection)) {
       const table = tables.find((candidate) => candidate.oid === record.sourceOid);
-      reports.push(await this.#one(record, table, names));
+      reports.push(await this.#one(record, table, { names, versionNum: version.number }));
     }
     return reports;
   }
@@ -117,7 +123,7 @@ class PipelineVerification {
     });
   }
 
-  async #one(record: ObjectRecord, table: SourceTable | undefined, names: ReplicationNames): Promise<VerifyReport> {
+  async #one(record: ObjectRecord, table: SourceTable | undefined, { names, versionNum }: SourceFacts): Promise<VerifyReport> {
     const position = record.appliedLsn ?? LSN_ZERO;
     if (
       table === undefined ||
@@ -132,7 +138,7 @@ class PipelineVerification {
     const layout = readLayoutSignature(record.layout);
     const marks = unmarkedRows(metadataColumns(layout), 't');
     const compared = { ...record.destination, columns: record.columns, identity: record.identity };
-    const plan = planVerify(table, compared, { source: null, destination: marks });
+    const plan = planVerify(table, compared, { source: null, destination: marks, sourceVersionNum: versionNum });
     try {
       const { source, destination } = this.#sessions;
       const progress = this.#progress(record, plan, names);
@@ -145,7 +151,7 @@ class PipelineVerification {
         estimatedRows: table.estimatedRows,
         signal: this.#signal,
       });
-      return verifyReport(record.source, result);
+      return verifyReport(record.source, result, plan.leftOut);
     } catch (error) {
       this.#signal.throwIfAborted();
       return unverifiedReport(record.source, error, position);
@@ -159,8 +165,8 @@ class PipelineVerification {
       checkpoint: () => this.#checkpoint(record.source),
       isRunning: async () => (await readSlotPosition(sourceAside, names.slot)).isActive,
       settled: () => waitForOpenTransactions(sourceAside, { timeoutMs: SETTLE_TIMEOUT_MS, signal: this.#signal }),
-      pending: async (from, upTo) =>
-        readPendingChanges(sourceAside, {
+      pending: async (from, upTo) => {
+        const pending = await readPendingChanges(sourceAside, {
           slot: names.slot,
           publications: streamedPublications(
             names.publications,
@@ -171,7 +177,11 @@ class PipelineVerification {
           from,
           upTo,
           maxWalBytes: MAX_PENDING_WAL_BYTES,
-        }),
+        });
+        // The log has the source's text of a key, and rows are told apart by what has become of it.
+        const isConverted = plan.source.key.some((name) => plan.source.conversions?.has(name) === true);
+        return isConverted && pending.kind === 'keys' && pending.keys.size > 0 ? { kind: 'everything' } : pending;
+      },
     };
   }
 

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { PgSession } from '../../db/session.ts';
 import { readApplyTarget } from '../../destination/apply-target.ts';
+import { rowInput } from '../../destination/row-input.ts';
 import { addKeys, createDestinationTable } from '../../destination/ddl.ts';
 import { extendTypes } from '../../destination/ddl-types.ts';
 import { loadObjects, type ObjectPatch, setObjectState } from '../../destination/state.ts';
@@ -354,6 +355,8 @@ export class ObjectKeeper {
       withoutHistory,
       metadata: table.metadata,
       deletes: table.layout.deletes,
+      input: rowInput(table),
+      mergesValues: columns.some(({ conversion }) => conversion !== undefined),
     });
     this.#context.lane.setTarget(live, target);
   }
