@@ -10,6 +10,7 @@ import * as sql from './apply.sql.ts';
 import type { ApplyTarget } from './apply-target.ts';
 import { feedRows } from './copy-feed.ts';
 import * as inbox from './inbox.sql.ts';
+import * as raw from './raw.sql.ts';
 import { exactly } from './row-guard.ts';
 import type { StagedBy } from './stage.sql.ts';
 import * as stage from './stage.sql.ts';
@@ -100,7 +101,24 @@ export class Flush {
     if (effect.changes.segments.rows > 0)
       await this.#updateInPart(target, { columns: allColumns(target), rows: effect.changes }, format, overlap);
     await this.#insert(target, effect.rows, format);
+    await this.#recordDeletes(target, effect.deletes, format);
     await this.#markKeys(target, effect.marks, format);
+  }
+
+  /** Keys were deleted so that their rows could be inserted anew, too: only what is still gone was deleted at the source. */
+  async #recordDeletes(target: ApplyTarget, keys: CopyRows, format: TransferFormat): Promise<void> {
+    if (!raw.isRecorded(target) || keys.segments.rows === 0) return;
+    const name = this.#stage(stage.keyStage(target), () => stage.createKeyStage(target));
+    await this.#copy(stage.copyIntoKeyStage(target, format), keys, format);
+    this.run(raw.recordDeletedKeys(target));
+    this.#clear(name, keys.segments.rows);
+  }
+
+  /** Records of rows that staged ones have changed; of keys that were left, too. */
+  #record(target: ApplyTarget, by: StagedBy): void {
+    if (!raw.isRecorded(target)) return;
+    this.run(raw.recordChanges(target, by));
+    if (by === 'old_key') this.run(raw.recordLeftKeys(target));
   }
 
   /** Rows whose deletes are ignored are not even looked for. */
@@ -109,6 +127,7 @@ export class Flush {
     const name = this.#stage(stage.keyStage(target), () => stage.createKeyStage(target));
     await this.#copy(stage.copyIntoKeyStage(target, format), keys, format);
     this.run(sql.markStagedKeys(target));
+    if (raw.isRecorded(target)) this.run(raw.recordDeletedKeys(target));
     this.#clear(name, keys.segments.rows);
   }
 
@@ -117,6 +136,7 @@ export class Flush {
     if (target.strategy !== 'upsert') return this.#append(target, rows, format);
     const name = await this.#stageRows(target, allColumns(target), rows, format);
     this.run(sql.upsertStagedRows(target));
+    this.#record(target, 'new_key');
     this.#clear(name, rows.segments.rows);
   }
 
@@ -126,6 +146,7 @@ export class Flush {
     // In an overlap the row may be gone already: the stream's delete is still to come.
     if (overlap) this.run(update);
     else this.#change(target, update, rows.segments.rows);
+    this.#record(target, 'new_key');
     this.#clear(name, rows.segments.rows);
   }
 
@@ -141,6 +162,7 @@ export class Flush {
       this.#complete(target, columns, rows.segments.rows, 'new_key');
     }
     this.run(sql.insertStagedRows(target, 'new_key'));
+    this.#record(target, 'new_key');
     this.#clear(name, count);
   }
 
@@ -152,6 +174,7 @@ export class Flush {
       for (const run of runs) {
         await this.#stageMoves(target, { columns, rows: run }, format);
         this.#change(target, sql.moveStagedRows(target, columns), run.segments.rows);
+        this.#record(target, 'old_key');
         this.#clear(name, run.segments.rows);
       }
       return;
@@ -159,6 +182,7 @@ export class Flush {
     await this.#stageMoves(target, { columns, rows }, format);
     this.#complete(target, columns, rows.segments.rows, 'old_key');
     this.run(sql.insertStagedRows(target, 'old_key'));
+    this.#record(target, 'old_key');
     this.#clear(name, rows.segments.rows);
   }
 
@@ -171,6 +195,7 @@ export class Flush {
     this.run(sql.deleteTakenKeys(target));
     this.run(sql.insertStagedRows(target, 'old_key'));
     if (target.deletes === 'soft') this.run(sql.markMovedRows(target));
+    this.#record(target, 'old_key');
     this.#clear(name, rows.segments.rows);
   }
 
@@ -184,6 +209,7 @@ export class Flush {
       const name = await this.#stageRows(target, allColumns(target), equal, format);
       this.run(sql.MULTISET_SETTINGS);
       this.#change(target, sql.deleteStagedRowsOnce(target, copies), count);
+      if (raw.isRecorded(target)) this.run(raw.recordDeletedRows(target, copies));
       this.run(sql.KEYED_SETTINGS);
       this.#clear(name, equal.segments.rows);
     }
@@ -195,6 +221,7 @@ export class Flush {
     const name = await this.#stageRows(target, allColumns(target), rows, format);
     this.run(sql.MULTISET_SETTINGS);
     this.#change(target, sql.markStagedRowsOnce(target, copies), rows.segments.rows * copies);
+    if (raw.isRecorded(target)) this.run(raw.recordDeletedRows(target, copies));
     this.run(sql.KEYED_SETTINGS);
     this.#clear(name, rows.segments.rows);
   }
@@ -241,6 +268,7 @@ export class Flush {
     if (count === 0) return;
     const name = this.#stage(inbox.inbox(target), () => inbox.createInbox(target));
     await this.#copy(inbox.copyIntoInbox(target, columns, { format, withKeys: into === 'old_key' }), rows, format);
+    if (into === 'target' && raw.isRecorded(target)) this.run(raw.recordArrivals(target));
     this.run(into === 'target' ? inbox.insertFromInbox(target) : inbox.stageFromInbox(target, columns, into));
     this.#clear(name, count);
   }

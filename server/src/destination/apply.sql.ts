@@ -3,7 +3,7 @@ import { quoteIdent, quoteName } from '../pg/ident.ts';
 import { type ApplyTarget, columnList } from './apply-target.ts';
 import { mergedNotes } from './convert.sql.ts';
 import { unmarkedRows } from './metadata.ts';
-import { keyStage, moveStage, NOTES, rowStage, stageBy, type StagedBy } from './stage.sql.ts';
+import { keyStage, moveStage, rowStage, stageBy, type StagedBy } from './stage.sql.ts';
 
 /** Session settings of the apply lane: a small staging table must never make the planner read the whole target. */
 export const APPLY_SETTINGS: Readonly<Record<string, string>> = {
@@ -41,7 +41,7 @@ export function updateStagedColumns(target: ApplyTarget, columns: readonly numbe
   const changed = columns.filter((column) => !keyColumns.has(column));
   // A row of which only the key arrived has nothing to update, but it must be there: counting it finds a missing row.
   const assignments = changed.length > 0 ? changed : [target.key[0]?.column ?? 0];
-  const names = [...columns.map((column) => `c${column}`), ...(hasNotes(target) ? [NOTES] : [])];
+  const names = [...columns.map((column) => `c${column}`), ...ownStaged(target)];
   const keys = target.key.map((part) => `c${part.column}`);
   return `UPDATE ONLY ${quoteName(target.table)} AS t SET ${assignmentList(target, assignments)}
     FROM ${inKeyOrder(target, rowStage(target), names, keys)} WHERE ${matchNewKey(target)}`;
@@ -78,7 +78,7 @@ export function upsertStagedRows(target: ApplyTarget): string {
   const others = target.columns.flatMap((name, column) => (keyColumns.has(column) ? [] : [quoteIdent(name)]));
   // What the server would have written into an inserted row.
   const ours = target.metadata.flatMap(({ name, onChange }) => (onChange === null ? [] : [quoteIdent(name)]));
-  const assignments = [...others, ...ours, ...notesList(target)].map((name) => `${name} = EXCLUDED.${name}`);
+  const assignments = [...others, ...ours, ...ownNames(target)].map((name) => `${name} = EXCLUDED.${name}`);
   const action = assignments.length === 0 ? 'DO NOTHING' : `DO UPDATE SET ${assignments.join(', ')}`;
   return `${insertStaged(target, rowStage(target))}
     ON CONFLICT (${target.key.map((part) => nameOf(target, part.column)).join(', ')}) ${action}`;
@@ -88,7 +88,9 @@ export function upsertStagedRows(target: ApplyTarget): string {
 export function completeStagedRows(target: ApplyTarget, missing: readonly number[], by: StagedBy): string {
   const present = target.columns.flatMap((_, column) => (missing.includes(column) ? [] : [column]));
   const assignments = missing.map((column) => `c${column} = t.${nameOf(target, column)}`);
-  if (hasNotes(target)) assignments.push(`${NOTES} = ${notesAfter(target, present)}`);
+  for (const { name, kind } of target.input?.own ?? []) {
+    if (kind === 'notes') assignments.push(`${kind} = ${notesAfter(target, name, present)}`);
+  }
   return `UPDATE ${stageBy(target, by)} AS s SET ${assignments.join(', ')} FROM ONLY ${quoteName(target.table)} AS t WHERE ${match(target, by)}`;
 }
 
@@ -191,8 +193,8 @@ const LOOKED_AT_CHARACTERS = 64;
 const MAX_ARGUMENTS = 100;
 
 function insertStaged(target: ApplyTarget, stage: string): string {
-  const names = [columnList(target), ...notesList(target)].join(', ');
-  const values = [...target.columns.map((_, column) => `s.c${column}`), ...(hasNotes(target) ? [`s.${NOTES}`] : [])];
+  const names = [columnList(target), ...ownNames(target)].join(', ');
+  const values = [...target.columns.map((_, column) => `s.c${column}`), ...ownStaged(target).map((name) => `s.${name}`)];
   return `INSERT INTO ${quoteName(target.table)} (${names}) OVERRIDING SYSTEM VALUE
     SELECT ${values.join(', ')} FROM ${stage} AS s`;
 }
@@ -215,39 +217,46 @@ function match(target: ApplyTarget, by: StagedBy): string {
   return by === 'new_key' ? matchNewKey(target) : matchOldKey(target);
 }
 
-function matchOldKey(target: ApplyTarget): string {
+export function matchOldKey(target: ApplyTarget): string {
   return target.key.map((part, i) => `t.${nameOf(target, part.column)} ${part.equals} s.o${i}`).join(' AND ');
 }
 
-function matchNewKey(target: ApplyTarget): string {
+export function matchNewKey(target: ApplyTarget): string {
   return target.key.map((part) => `t.${nameOf(target, part.column)} ${part.equals} s.c${part.column}`).join(' AND ');
 }
 
 /** The staged values of `columns`, and what a change of the row means for our own columns. */
 function assignmentList(target: ApplyTarget, columns: readonly number[]): string {
   const ours = target.metadata.flatMap(({ name, onChange }) => (onChange === null ? [] : [`${quoteIdent(name)} = ${onChange}`]));
-  const notes = notesList(target).map((name) => `${name} = ${notesAfter(target, columns)}`);
-  return [...columns.map((column) => `${nameOf(target, column)} = s.c${column}`), ...ours, ...notes].join(', ');
+  const own = (target.input?.own ?? []).map(
+    ({ name, kind }) => `${quoteIdent(name)} = ${kind === 'notes' ? notesAfter(target, name, columns) : `s.${kind}`}`,
+  );
+  return [...columns.map((column) => `${nameOf(target, column)} = s.c${column}`), ...ours, ...own].join(', ');
 }
 
-function hasNotes(target: ApplyTarget): boolean {
-  return notesList(target).length > 0;
+/** The columns of ours that are written with the row, as SQL. */
+function ownNames(target: ApplyTarget): readonly string[] {
+  return (target.input?.own ?? []).map(({ name }) => quoteIdent(name));
 }
 
-/** The column for notes as SQL, where staged rows bring some. */
-function notesList(target: ApplyTarget): readonly string[] {
-  const notes = target.input?.notes ?? null;
-  return notes === null ? [] : [quoteIdent(notes)];
+/** Their names in staging tables. */
+function ownStaged(target: ApplyTarget): readonly string[] {
+  return (target.input?.own ?? []).map(({ kind }) => kind);
 }
 
 /** The notes of a row of which only `columns` were written; the notes about the others stay. */
-function notesAfter(target: ApplyTarget, columns: readonly number[]): string {
+function notesAfter(target: ApplyTarget, name: string, columns: readonly number[]): string {
   const fields = columns.flatMap((column) => target.columns[column] ?? []);
-  return mergedNotes(fields, { before: `t.${notesList(target).join('')}`, now: `s.${NOTES}` });
+  return mergedNotes(fields, { before: `t.${quoteIdent(name)}`, now: 's.notes' });
 }
 
 function markList(target: ApplyTarget): string {
   return target.metadata.flatMap(({ name, onDelete }) => (onDelete === null ? [] : [`${quoteIdent(name)} = ${onDelete}`])).join(', ');
+}
+
+/** Whether the target's row `t` is there at the source, as far as the destination knows. */
+export function unmarkedTarget(target: ApplyTarget): string {
+  return isUnmarked(target, 't');
 }
 
 /** Whether a row is there at the source, as far as the destination knows. */

@@ -26,6 +26,7 @@ import {
   upsertAll,
 } from './load.sql.ts';
 import { ownName, STATE_SCHEMA } from './names.ts';
+import { replaceRecords } from './raw.sql.ts';
 import { rowInput } from './row-input.ts';
 
 /**
@@ -39,10 +40,10 @@ export type LoadPlace =
 /** What a load writes of a destination table. */
 export function loadTableOf(table: DestinationTable): LoadTable {
   const { schema, name, metadata, layout } = table;
-  const input = rowInput(table);
-  const columns = writtenColumns(table).map((column) => column.name);
-  const notes = input?.notes ?? null;
-  return { table: { schema, name }, columns: notes === null ? columns : [...columns, notes], metadata, deletes: layout.deletes, input };
+  // Raw records are made of the rows when all are there.
+  const input = rowInput({ ...table, raw: null });
+  const columns = [...writtenColumns(table), ...(input?.own ?? [])].map((column) => column.name);
+  return { table: { schema, name }, columns, metadata, deletes: layout.deletes, input };
 }
 
 /** The place of a load into `target`. */
@@ -123,6 +124,11 @@ export async function swapIn(session: PgSession, place: LoadPlace & { readonly k
     await session.query(upsertAll(side, target, swap.key), []);
   }
   await session.query(dropSideTable(side), []);
+}
+
+/** Makes the records beside a loaded table, where there are any, those of its rows. Call it in the transaction that completes the load. */
+export async function recordLoaded(session: PgSession, table: DestinationTable): Promise<void> {
+  for (const statement of replaceRecords(table)) await session.query(statement, []);
 }
 
 /** Removes what a reload of `table` that was given up for good has left; nothing where there is none. */

@@ -3,7 +3,7 @@ import type { MetadataColumn } from '../model/destination-table.ts';
 import type { DeletePolicy } from '../model/layout.ts';
 import { type QualifiedName, quoteIdent, quoteName } from '../pg/ident.ts';
 import { unmarkedRows } from './metadata.ts';
-import { inputNotes, inputValues, type RowInput, stagedNames } from './row-input.ts';
+import { inputOwn, inputValues, type RowInput, stagedNames } from './row-input.ts';
 
 /** What the rows of a load go into: the destination table itself, or a side table of the same columns. */
 export interface LoadTable {
@@ -135,7 +135,7 @@ function selectColumns({ table, columns }: LoadTable): string {
 }
 
 function stagedRows({ columns, input }: LoadTable): string {
-  const values = input ? [...inputValues(input, allOf(input), 's'), ...inputNotes(input, allOf(input), 's')] : columns.map(quoteIdent);
+  const values = input ? [...inputValues(input, allOf(input), 's'), ...inputOwn(input, allOf(input), 's')] : columns.map(quoteIdent);
   return `SELECT ${values.join(', ')} FROM ${quoteName(STAGE)} AS s`;
 }
 

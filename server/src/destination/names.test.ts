@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fitsIdentifier } from '../pg/ident.ts';
-import { assignNames, columnNames, hashedName, mapSchema, nameKey, ownName, type WantedName } from './names.ts';
+import { assignNames, assignRawNames, columnNames, hashedName, mapSchema, nameKey, ownName, type WantedName } from './names.ts';
 
 const wanted = (schema: string, name: string, rest: Partial<WantedName> = {}): WantedName => ({
   schema,
@@ -154,5 +154,43 @@ describe('plain names', () => {
         if (naming === 'plain') expect(given.every((name) => /^[\p{L}\p{M}\p{N}_]+$/u.test(name))).toBe(true);
       }),
     );
+  });
+});
+
+describe('raw names', () => {
+  const raw = (schema: string, name: string, assigned: string | null = null) => ({
+    source: { schema, name },
+    rawSchema: 'raw',
+    assigned: assigned === null ? null : { schema: 'raw', name: assigned },
+  });
+
+  test('are folded as a name without quotes is, and begin with no digit', () => {
+    const names = assignRawNames([raw('public', 'Order Items'), raw('2024', 'a.b')], []);
+    expect(names.map(label)).toEqual(['raw.public_raw__stream_order_items', 'raw._2024_raw__stream_a_b']);
+  });
+
+  test('that meet get a suffix of at most 63 bytes in all, whatever the order', () => {
+    const long = 'é'.repeat(40);
+    const wantedNames = [raw('public', 'A'), raw('public', 'a'), raw('public', `${long}1`), raw('public', `${long}2`)];
+    const names = assignRawNames(wantedNames, []).map(({ name }) => name);
+    expect(names[0]).toBe('public_raw__stream_a');
+    expect(names[1]).toMatch(/^public_raw__stream_a_[0-9a-f]{12}$/);
+    expect(new Set(names).size).toBe(4);
+    expect(names.every((name) => fitsIdentifier(name))).toBe(true);
+    const reversed = assignRawNames(wantedNames.toReversed(), []);
+    expect(reversed.map(({ name }) => name).toReversed()).toEqual(names);
+  });
+
+  test('stay once they are given, and leave alone what others have', () => {
+    const taken = [{ schema: 'raw', name: 'public_raw__stream_b' }];
+    const names = assignRawNames([raw('public', 'A'), raw('public', 'a', 'public_raw__stream_a'), raw('public', 'b')], taken);
+    expect(names[0]?.name).toMatch(/^public_raw__stream_a_/);
+    expect(names[1]?.name).toBe('public_raw__stream_a');
+    expect(names[2]?.name).toMatch(/^public_raw__stream_b_/);
+  });
+
+  test('move with the schema that they are to be in', () => {
+    const [name] = assignRawNames([{ ...raw('public', 'a', 'public_raw__stream_a'), rawSchema: 'other' }], []);
+    expect(name).toEqual({ schema: 'other', name: 'public_raw__stream_a' });
   });
 });

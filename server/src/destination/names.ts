@@ -36,7 +36,7 @@ export interface WantedName extends QualifiedName {
  */
 export function mapSchema(rule: NamespaceRule, sourceSchema: string): string {
   const schema = fitName(wantedSchema(rule, sourceSchema));
-  if (schema === STATE_SCHEMA || schema === 'information_schema' || schema.startsWith('pg_') || schema === '') {
+  if (isReservedSchema(schema) || schema === '') {
     throw new MillraceError('config_invalid', {
       cause: `source schema ${JSON.stringify(sourceSchema)} would go to the destination schema ${JSON.stringify(schema)}, which is reserved`,
       fix: 'Choose another `namespace` for the pipeline or another `schema` for the destination.',
@@ -44,6 +44,11 @@ export function mapSchema(rule: NamespaceRule, sourceSchema: string): string {
     });
   }
   return schema;
+}
+
+/** Schemas of Postgres itself, and that of our own state. */
+export function isReservedSchema(schema: string): boolean {
+  return schema === STATE_SCHEMA || schema === 'information_schema' || schema.startsWith('pg_');
 }
 
 /**
@@ -84,6 +89,38 @@ export function columnNames(naming: NamingRule, names: readonly string[]): Reado
     given.set(name, free);
   }
   return given;
+}
+
+/** An object that wants a table of raw records. */
+export interface WantedRawName {
+  readonly source: QualifiedName;
+  readonly rawSchema: string;
+  /** The name that it has. */
+  readonly assigned: QualifiedName | null;
+}
+
+/**
+ * Gives every object the name of its raw table, in the order of `wanted`: one that needs no quotes, made of the source's names. Names that
+ * were given before stay; `taken` are those of others. The outcome does not depend on the order.
+ */
+export function assignRawNames(wanted: readonly WantedRawName[], taken: Iterable<QualifiedName>): readonly QualifiedName[] {
+  const used = new Set([...taken].map(nameKey));
+  const names = new Map<WantedRawName, QualifiedName>();
+  const keeps = ({ assigned, rawSchema }: WantedRawName): boolean => assigned !== null && assigned.schema === rawSchema;
+  for (const object of wanted) {
+    if (object.assigned === null || !keeps(object)) continue;
+    names.set(object, object.assigned);
+    used.add(nameKey(object.assigned));
+  }
+  for (const object of wanted.toSorted((a, b) => bySourceName(a.source, b.source))) {
+    if (names.has(object)) continue;
+    const { source, rawSchema: schema } = object;
+    const isTaken = (name: string): boolean => used.has(nameKey({ schema, name }));
+    const name = { schema, name: firstFree('plain', rawName(source), { identity: nameKey(source), isTaken }) };
+    names.set(object, name);
+    used.add(nameKey(name));
+  }
+  return wanted.map((object) => names.get(object) ?? object.source);
 }
 
 /** A name for something of ours beside `table` (an index, a staging table): its own name cut, `kind` and a hash; at most 63 bytes. */
@@ -160,6 +197,12 @@ function firstFree(
     const next = hashedName(wanted, `${identity}\0${attempt}`);
     if (!isTaken(next)) return next;
   }
+}
+
+/** As a name without quotes would be folded and spelt; such a name begins with no digit. */
+function rawName({ schema, name }: QualifiedName): string {
+  const folded = plainName(`${schema}_raw__stream_${name}`.toLowerCase());
+  return /^\p{N}/u.test(folded) ? `_${folded}` : folded;
 }
 
 /** Letters of any script stay, with the marks that belong to them. */

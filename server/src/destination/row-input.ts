@@ -1,7 +1,8 @@
 // What arrives for a table whose values are converted: the types that the server reads first, and what it makes of them.
 import { type ColumnConversion, type DestinationTable, writtenColumns } from '../model/destination-table.ts';
+import type { QualifiedName } from '../pg/ident.ts';
 import { convertedValue, notesOf } from './convert.sql.ts';
-import { notesColumn } from './metadata.ts';
+import { notesColumn, rawIdColumn } from './metadata.ts';
 
 /** One column as it arrives, in the order of the table's written columns. */
 export interface InputColumn {
@@ -13,21 +14,39 @@ export interface InputColumn {
   readonly conversion: ColumnConversion | null;
 }
 
-export interface RowInput {
-  readonly columns: readonly InputColumn[];
-  /** The column of ours that says which values could not be kept; null: none can fail, or there is no such column. */
-  readonly notes: string | null;
+/** A column of ours that is written with the row. `notes`: which values could not be kept. `raw_id`: the id of its record in the raw table. */
+export interface OwnColumn {
+  readonly name: string;
+  readonly kind: 'notes' | 'raw_id';
 }
 
-/** Null for a table whose columns read what comes. */
-export function rowInput(table: Pick<DestinationTable, 'columns' | 'metadata'>): RowInput | null {
+export interface RowInput {
+  readonly columns: readonly InputColumn[];
+  readonly own: readonly OwnColumn[];
+}
+
+/** Where a target's records go, and what their fields are called: as the columns are at the source, in the target's order. */
+export interface RawTarget {
+  readonly table: QualifiedName;
+  readonly fields: readonly string[];
+}
+
+/** Null for a table whose columns read what comes, and of which no records are kept. */
+export function rowInput(table: Pick<DestinationTable, 'columns' | 'metadata' | 'raw'>): RowInput | null {
   const columns = writtenColumns(table).map(({ name, typeSql, conversion }): InputColumn => {
     const stagedAs = conversion?.stagedAs ?? null;
     return stagedAs === null || conversion === undefined ? { name, typeSql, conversion: null } : { name, typeSql: stagedAs, conversion };
   });
-  if (columns.every(({ conversion }) => conversion === null)) return null;
+  const hasRaw = (table.raw ?? null) !== null;
+  if (!hasRaw && columns.every(({ conversion }) => conversion === null)) return null;
   const canFail = columns.some(({ conversion }) => conversion?.nulls === true);
-  return { columns, notes: canFail ? notesColumn(table.metadata) : null };
+  const notes = canFail ? notesColumn(table.metadata) : null;
+  const rawId = hasRaw ? rawIdColumn(table.metadata) : null;
+  const own: readonly OwnColumn[] = [
+    ...(notes === null ? [] : [{ name: notes, kind: 'notes' as const }]),
+    ...(rawId === null ? [] : [{ name: rawId, kind: 'raw_id' as const }]),
+  ];
+  return { columns, own };
 }
 
 /** The names of staged columns: users' could clash with ours. */
@@ -44,14 +63,13 @@ export function inputValues({ columns }: RowInput, wanted: readonly number[], al
   });
 }
 
-/** The notes about `wanted` columns of a staged row; an empty list where the table has no column for them. */
-export function inputNotes({ columns, notes }: RowInput, wanted: readonly number[], alias: string): readonly string[] {
-  if (notes === null) return [];
+/** The values of our own columns, for a staged row of which `wanted` columns came. */
+export function inputOwn({ columns, own }: RowInput, wanted: readonly number[], alias: string): readonly string[] {
   const fields = wanted.flatMap((index) => {
     const column = columns[index];
     const conversion = column?.conversion ?? null;
     if (column === undefined || conversion === null || !conversion.nulls) return [];
     return [{ field: column.name, conversion, value: `${alias}.c${index}` }];
   });
-  return [notesOf(fields)];
+  return own.map(({ kind }) => (kind === 'notes' ? notesOf(fields) : `${alias}.${kind}`));
 }

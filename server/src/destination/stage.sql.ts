@@ -26,9 +26,6 @@ export function stageBy(target: ApplyTarget, by: StagedBy): string {
   return by === 'new_key' ? rowStage(target) : moveStage(target);
 }
 
-/** The column of staged rows that says which of their values could not be kept; of targets that have a column for it. */
-export const NOTES = 'notes';
-
 export function createKeyStage(target: ApplyTarget): string {
   return create(keyStage(target), target, oldKeyColumns(target));
 }
@@ -76,10 +73,10 @@ function oldKeyColumns(target: ApplyTarget): string[] {
 }
 
 function rowColumns(target: ApplyTarget): string[] {
-  const notes = target.input?.notes ?? null;
+  const own = target.input?.own ?? [];
   return [
     ...target.columns.map((name, column) => `${quoteIdent(name)} AS c${column}`),
-    ...(notes === null ? [] : [`${quoteIdent(notes)} AS ${NOTES}`]),
+    ...own.map(({ name, kind }) => `${quoteIdent(name)} AS ${kind}`),
   ];
 }
 

@@ -12,7 +12,7 @@ import type { ErrorName } from '../model/error-catalogue.ts';
 import type { Layout } from '../model/layout.ts';
 import type { RowIdentity, SourceColumn, SourceTable, SourceType } from '../model/table.ts';
 import type { QualifiedName } from '../pg/ident.ts';
-import { metadataColumns, notesColumn } from './metadata.ts';
+import { metadataColumns, notesColumn, rawIdColumn } from './metadata.ts';
 import { columnNames } from './names.ts';
 import { binarySafe, columnsThatNeedBinary } from './types-binary.ts';
 import type { DestinationTypes } from './types-existing.ts';
@@ -34,6 +34,8 @@ export interface TablePlanInput {
   /** `server_version_num` of the source. */
   readonly sourceVersionNum: number;
   readonly layout: Layout;
+  /** See `DestinationTable.raw`. */
+  readonly raw?: QualifiedName | null | undefined;
 }
 
 /** Why a table can't have a twin; `column` is null when it is about the whole table. */
@@ -96,11 +98,13 @@ export function planTable(input: TablePlanInput): TablePlan {
   const notNull = new Set([...keys.primaryKey, ...keys.uniqueKey]);
   const constrained = columns.map((column) => ({ ...column, notNull: notNull.has(column.name) }));
   const needsBinary = needBinary.map((column) => column.name);
+  const raw = input.raw ?? null;
   const table = {
     ...input.name,
     columns: constrained,
     excluded,
-    metadata: ownedMetadata(metadata, columns),
+    raw,
+    metadata: ownedMetadata(metadata, columns, raw),
     layout: input.layout,
     ...keys,
     binarySafe: binary,
@@ -119,11 +123,17 @@ export function textProblem(column: string, because: string): TableProblem {
   };
 }
 
-/** The column for notes is written with the values that they are about, where there can be any. */
-function ownedMetadata(metadata: readonly MetadataColumn[], columns: readonly DestinationColumn[]): readonly MetadataColumn[] {
-  if (!columns.some(({ conversion }) => conversion?.nulls === true)) return metadata;
-  const notes = notesColumn(metadata);
-  return metadata.map((column) => (column.name === notes ? { ...column, onChange: null, onDelete: null } : column));
+/** Notes are written with the values that they are about, where there can be any, and the raw record's id with the row that it is of. */
+function ownedMetadata(
+  metadata: readonly MetadataColumn[],
+  columns: readonly DestinationColumn[],
+  raw: QualifiedName | null,
+): readonly MetadataColumn[] {
+  const notes = columns.some(({ conversion }) => conversion?.nulls === true) ? notesColumn(metadata) : null;
+  const rawId = raw === null ? null : rawIdColumn(metadata);
+  return metadata.map((column) =>
+    column.name === notes || column.name === rawId ? { ...column, onChange: null, onDelete: null } : column,
+  );
 }
 
 interface ResolvedColumn {

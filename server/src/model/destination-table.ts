@@ -96,6 +96,8 @@ export interface DestinationTable extends QualifiedName {
   /** In the source's column order; excluded columns are not among them. */
   readonly columns: readonly DestinationColumn[];
   readonly excluded: readonly ExcludedColumn[];
+  /** The table beside it that holds every record as json; null or absent: there is none. */
+  readonly raw?: QualifiedName | null | undefined;
   /** Our own columns, after `columns`. */
   readonly metadata: readonly MetadataColumn[];
   readonly layout: Layout;

@@ -10,6 +10,7 @@ import {
   type LoadPlace,
   loadPlace,
   loadTableOf,
+  recordLoaded,
   swapIn,
   withBuildMemory,
 } from '../../destination/load-place.ts';
@@ -290,6 +291,7 @@ class ObjectCopy {
     failpoint('copy.after_keys');
     await this.#transaction(async (session) => {
       if (place.kind === 'beside' && !isSwapped) await this.#swapIn(session, place, outcome);
+      await recordLoaded(session, this.#request.destination);
       await hooks.finish(session, outcome);
       failpoint('copy.before_finish_commit');
     });

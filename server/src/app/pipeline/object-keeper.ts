@@ -356,6 +356,7 @@ export class ObjectKeeper {
       metadata: table.metadata,
       deletes: table.layout.deletes,
       input: rowInput(table),
+      raw: table.raw ? { table: table.raw, fields: columns.map((column) => column.sourceName) } : null,
       mergesValues: columns.some(({ conversion }) => conversion !== undefined),
     });
     this.#context.lane.setTarget(live, target);

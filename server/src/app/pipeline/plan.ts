@@ -118,6 +118,7 @@ async function outcomesOf(
     tableNames: names,
     types,
     rule: settings.namespace,
+    pipeline: settings.name,
     collationsAgree,
     sourceVersionNum: version.number,
   });
