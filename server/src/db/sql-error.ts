@@ -17,6 +17,8 @@ export interface ServerErrorFields {
   readonly table?: string | undefined;
   readonly column?: string | undefined;
   readonly constraint?: string | undefined;
+  /** The function of the server that raised it. */
+  readonly routine?: string | undefined;
 }
 
 /**
@@ -48,9 +50,14 @@ function nameOf(fields: ServerErrorFields, side: 'source' | 'destination'): Erro
   if (code === SqlState.invalidPassword) return 'authentication_failed';
   if (side === 'destination' && code === SqlState.diskFull) return 'destination_out_of_space';
   if (side === 'destination' && code === SqlState.readOnlyTransaction) return 'destination_read_only';
-  if (side === 'destination' && code === SqlState.untranslatableCharacter) return 'destination_encoding';
+  if (side === 'destination' && isOfEncoding(fields)) return 'destination_encoding';
   if (code === SqlState.characterNotInRepertoire) return 'text_not_decodable';
   return 'unexpected';
+}
+
+/** Reading json raises the same SQLSTATE for an escape of NUL, which no encoding has; conversions of encodings all end in one function. */
+function isOfEncoding({ code, routine }: ServerErrorFields): boolean {
+  return code === SqlState.untranslatableCharacter && (routine === undefined || routine === 'report_untranslatable_char');
 }
 
 /**

@@ -8,12 +8,14 @@ import type { ObjectBatch, Phase } from '../model/batch/object-batch.ts';
 import type { TransferFormat } from '../model/batch/row-format.ts';
 import type { CopyRows } from '../model/batch/segments.ts';
 import * as sql from './apply.sql.ts';
-import type { StagedBy } from './apply.sql.ts';
 import type { ApplyTarget } from './apply-target.ts';
 import { feedRows } from './copy-feed.ts';
 import type { FlushLane } from './flush-lane.ts';
+import * as inbox from './inbox.sql.ts';
 import { flushKept } from './kept-flush.ts';
+import * as raw from './raw.sql.ts';
 import { exactly } from './row-guard.ts';
+import type { StagedBy } from './stage.sql.ts';
 import * as stage from './stage.sql.ts';
 import type { Stages } from './stages.ts';
 
@@ -78,7 +80,7 @@ export class Flush {
     const format = batch.shape.format.name;
     switch (phase.kind) {
       case 'append':
-        return this.#copy(sql.copyIntoTarget(target, format), phase.effect(), format);
+        return this.#append(target, phase.effect(), format);
       case 'multiset':
         return this.#multiset(target, phase.effect(), format);
       case 'keyed':
@@ -111,7 +113,24 @@ export class Flush {
     if (effect.changes.segments.rows > 0)
       await this.#updateInPart(target, { columns: allColumns(target), rows: effect.changes }, format, overlap);
     await this.#insert(target, effect.rows, format);
+    await this.#recordDeletes(target, effect.deletes, format);
     await this.#markKeys(target, effect.marks, format);
+  }
+
+  /** Keys were deleted so that their rows could be inserted anew, too: only what is still gone was deleted at the source. */
+  async #recordDeletes(target: ApplyTarget, keys: CopyRows, format: TransferFormat): Promise<void> {
+    if (!raw.isRecorded(target) || keys.segments.rows === 0) return;
+    const name = this.#stage(stage.keyStage(target), () => stage.createKeyStage(target));
+    await this.#copy(stage.copyIntoKeyStage(target, format), keys, format);
+    this.run(raw.recordDeletedKeys(target));
+    this.#clear(name, keys.segments.rows);
+  }
+
+  /** Records of rows that staged ones have changed; of keys that were left, too. */
+  #record(target: ApplyTarget, by: StagedBy): void {
+    if (!raw.isRecorded(target)) return;
+    this.run(raw.recordChanges(target, by));
+    if (by === 'old_key') this.run(raw.recordLeftKeys(target));
   }
 
   /** Rows whose deletes are ignored are not even looked for. */
@@ -120,14 +139,16 @@ export class Flush {
     const name = this.#stage(stage.keyStage(target), () => stage.createKeyStage(target));
     await this.#copy(stage.copyIntoKeyStage(target, format), keys, format);
     this.run(sql.markStagedKeys(target));
+    if (raw.isRecorded(target)) this.run(raw.recordDeletedKeys(target));
     this.#clear(name, keys.segments.rows);
   }
 
   async #insert(target: ApplyTarget, rows: CopyRows, format: TransferFormat): Promise<void> {
     if (rows.segments.rows === 0) return;
-    if (target.strategy !== 'upsert') return this.#copy(sql.copyIntoTarget(target, format), rows, format);
+    if (target.strategy !== 'upsert') return this.#append(target, rows, format);
     const name = await this.#stageRows(target, allColumns(target), rows, format);
     this.run(sql.upsertStagedRows(target));
+    this.#record(target, 'new_key');
     this.#clear(name, rows.segments.rows);
   }
 
@@ -137,6 +158,7 @@ export class Flush {
     // In an overlap the row may be gone already: the stream's delete is still to come.
     if (overlap) this.run(update);
     else this.#change(target, update, rows.segments.rows);
+    this.#record(target, 'new_key');
     this.#clear(name, rows.segments.rows);
   }
 
@@ -152,6 +174,7 @@ export class Flush {
       this.#complete(target, columns, rows.segments.rows, 'new_key');
     }
     this.run(sql.insertStagedRows(target, 'new_key'));
+    this.#record(target, 'new_key');
     this.#clear(name, count);
   }
 
@@ -159,30 +182,32 @@ export class Flush {
     if (target.deletes !== 'hard') return this.#movesBeside(target, columns, rows, format);
     const inPlace = target.strategy === 'upsert' || (runs.length === 1 && this.#care === 'trusting');
     const name = this.#stage(stage.moveStage(target), () => stage.createMoveStage(target));
-    const copy = stage.copyIntoMoveStage(target, columns, format);
     if (inPlace) {
       for (const run of runs) {
-        await this.#copy(copy, run, format);
+        await this.#stageMoves(target, { columns, rows: run }, format);
         this.#change(target, sql.moveStagedRows(target, columns), run.segments.rows);
+        this.#record(target, 'old_key');
         this.#clear(name, run.segments.rows);
       }
       return;
     }
-    await this.#copy(copy, rows, format);
+    await this.#stageMoves(target, { columns, rows }, format);
     this.#complete(target, columns, rows.segments.rows, 'old_key');
     this.run(sql.insertStagedRows(target, 'old_key'));
+    this.#record(target, 'old_key');
     this.#clear(name, rows.segments.rows);
   }
 
   /** Rows get a new key, and stay under their old one too. */
   async #movesBeside(target: ApplyTarget, columns: readonly number[], rows: CopyRows, format: TransferFormat): Promise<void> {
     const name = this.#stage(stage.moveStage(target), () => stage.createMoveStage(target));
-    await this.#copy(stage.copyIntoMoveStage(target, columns, format), rows, format);
+    await this.#stageMoves(target, { columns, rows }, format);
     if (target.rowsMayBeMissing) this.run(sql.dropUnmatched(target, 'old_key'));
     this.#change(target, sql.completeStagedRows(target, missing(target, columns), 'old_key'), rows.segments.rows);
     this.run(sql.deleteTakenKeys(target));
     this.run(sql.insertStagedRows(target, 'old_key'));
     if (target.deletes === 'soft') this.run(sql.markMovedRows(target));
+    this.#record(target, 'old_key');
     this.#clear(name, rows.segments.rows);
   }
 
@@ -196,10 +221,11 @@ export class Flush {
       const name = await this.#stageRows(target, allColumns(target), equal, format);
       this.run(sql.MULTISET_SETTINGS);
       this.#change(target, sql.deleteStagedRowsOnce(target, copies), count);
+      if (raw.isRecorded(target)) this.run(raw.recordDeletedRows(target, copies));
       this.run(sql.KEYED_SETTINGS);
       this.#clear(name, equal.segments.rows);
     }
-    await this.#copy(sql.copyIntoTarget(target, format), rows, format);
+    await this.#append(target, rows, format);
     if (target.deletes === 'soft') for (const mark of marks) await this.#markEqual(target, mark, format);
   }
 
@@ -207,6 +233,7 @@ export class Flush {
     const name = await this.#stageRows(target, allColumns(target), rows, format);
     this.run(sql.MULTISET_SETTINGS);
     this.#change(target, sql.markStagedRowsOnce(target, copies), rows.segments.rows * copies);
+    if (raw.isRecorded(target)) this.run(raw.recordDeletedRows(target, copies));
     this.run(sql.KEYED_SETTINGS);
     this.#clear(name, rows.segments.rows);
   }
@@ -225,8 +252,37 @@ export class Flush {
 
   async #stageRows(target: ApplyTarget, columns: readonly number[], rows: CopyRows, format: TransferFormat): Promise<string> {
     const name = this.#stage(stage.rowStage(target), () => stage.createRowStage(target));
-    await this.#copy(stage.copyIntoRowStage(target, columns, format), rows, format);
+    if (inbox.isConverting(target)) await this.#convert(target, { columns, rows }, { format, into: 'new_key' });
+    else await this.#copy(stage.copyIntoRowStage(target, columns, format), rows, format);
     return name;
+  }
+
+  #stageMoves(target: ApplyTarget, moved: PartialGroup, format: TransferFormat): Promise<void> {
+    return inbox.isConverting(target)
+      ? this.#convert(target, moved, { format, into: 'old_key' })
+      : this.#copy(stage.copyIntoMoveStage(target, moved.columns, format), moved.rows, format);
+  }
+
+  /** Brings whole rows into the table without looking for others. */
+  #append(target: ApplyTarget, rows: CopyRows, format: TransferFormat): Promise<void> {
+    return inbox.isConverting(target)
+      ? this.#convert(target, { columns: allColumns(target), rows }, { format, into: 'target' })
+      : this.#copy(sql.copyIntoTarget(target, format), rows, format);
+  }
+
+  /** Copies rows in as they come, and hands them on as the table has them: to the table itself, or to a staging table. */
+  async #convert(
+    target: inbox.ConvertingTarget,
+    { columns, rows }: PartialGroup,
+    { format, into }: { readonly format: TransferFormat; readonly into: StagedBy | 'target' },
+  ): Promise<void> {
+    const count = rows.segments.rows;
+    if (count === 0) return;
+    const name = this.#stage(inbox.inbox(target), () => inbox.createInbox(target));
+    await this.#copy(inbox.copyIntoInbox(target, columns, { format, withKeys: into === 'old_key' }), rows, format);
+    if (into === 'target' && raw.isRecorded(target)) this.run(raw.recordArrivals(target));
+    this.run(into === 'target' ? inbox.insertFromInbox(target) : inbox.stageFromInbox(target, columns, into));
+    this.#clear(name, count);
   }
 
   #stage(name: string, create: () => string): string {

@@ -6,6 +6,7 @@ import type { DeletePolicy } from '../model/layout.ts';
 import { objectLabel } from '../model/table.ts';
 import { type QualifiedName, quoteIdent } from '../pg/ident.ts';
 import type { KeptChanges } from './kept-columns.ts';
+import type { RawTarget, RowInput } from './row-input.ts';
 
 /**
  * - `update`: nothing at the destination watches single rows, and the key is all that is unique: new rows are copied in, changed ones
@@ -45,6 +46,12 @@ export interface ApplyTarget {
   readonly rowsMayBeMissing: boolean;
   /** What the table keeps beyond the present rows; absent: nothing. */
   readonly keeps?: KeptChanges | undefined;
+  /** How rows are converted on their way; null: they are not. */
+  readonly input: RowInput | null;
+  /** Where the records of its changes are kept as json; null: nowhere. Such a target has an `input`. */
+  readonly raw: RawTarget | null;
+  /** Whether values that differ at the source may be the same here, so that rows without a key are counted by what they have become. */
+  readonly mergesValues: boolean;
 }
 
 /** Which object a target is for. */
@@ -61,6 +68,9 @@ export interface TargetRequest {
   readonly deletes?: DeletePolicy | undefined;
   /** What the table keeps beyond the present rows; absent: nothing. */
   readonly keeps?: KeptChanges | undefined;
+  readonly input?: RowInput | null | undefined;
+  readonly raw?: RawTarget | null | undefined;
+  readonly mergesValues?: boolean | undefined;
 }
 
 /** Reads the target's facts from the destination's catalogue. Throws `object_schema_changed` when the table or its key is gone. */
@@ -69,8 +79,9 @@ export async function readApplyTarget(session: PgSession, request: TargetRequest
   if (!facts) throw gone(request, 'the destination table is gone');
   const key = await readKey(session, request);
   const textColumns = key.length === 0 ? await readTextColumns(session, request) : new Set<number>();
-  const { metadata = [], deletes = 'hard', withoutHistory = false } = request;
-  return { ...request, key, textColumns, strategy: strategyFor(facts), metadata, deletes, rowsMayBeMissing: withoutHistory };
+  const { metadata = [], deletes = 'hard', withoutHistory = false, input = null, raw = null, mergesValues = false } = request;
+  const strategy = strategyFor(facts);
+  return { ...request, key, textColumns, strategy, metadata, deletes, rowsMayBeMissing: withoutHistory, input, raw, mergesValues };
 }
 
 /** All columns as an SQL list. */

@@ -1,8 +1,9 @@
 // The statements that bring one flush of one object into its table. Rows come through staging tables or straight by COPY.
 import { quoteIdent, quoteName } from '../pg/ident.ts';
 import { type ApplyTarget, columnList } from './apply-target.ts';
+import { mergedNotes } from './convert.sql.ts';
 import { unmarkedRows } from './metadata.ts';
-import { keyStage, moveStage, rowStage } from './stage.sql.ts';
+import { keyStage, moveStage, rowStage, stageBy, type StagedBy } from './stage.sql.ts';
 
 /** Session settings of the apply lane: a small staging table must never make the planner read the whole target. */
 export const APPLY_SETTINGS: Readonly<Record<string, string>> = {
@@ -40,7 +41,7 @@ export function updateStagedColumns(target: ApplyTarget, columns: readonly numbe
   const changed = columns.filter((column) => !keyColumns.has(column));
   // A row of which only the key arrived has nothing to update, but it must be there: counting it finds a missing row.
   const assignments = changed.length > 0 ? changed : [target.key[0]?.column ?? 0];
-  const names = columns.map((column) => `c${column}`);
+  const names = [...columns.map((column) => `c${column}`), ...ownStaged(target)];
   const keys = target.key.map((part) => `c${part.column}`);
   return `UPDATE ONLY ${quoteName(target.table)} AS t SET ${assignmentList(target, assignments)}
     FROM ${inKeyOrder(target, rowStage(target), names, keys)} WHERE ${matchNewKey(target)}`;
@@ -77,19 +78,20 @@ export function upsertStagedRows(target: ApplyTarget): string {
   const others = target.columns.flatMap((name, column) => (keyColumns.has(column) ? [] : [quoteIdent(name)]));
   // What the server would have written into an inserted row.
   const ours = target.metadata.flatMap(({ name, onChange }) => (onChange === null ? [] : [quoteIdent(name)]));
-  const assignments = [...others, ...ours].map((name) => `${name} = EXCLUDED.${name}`);
+  const assignments = [...others, ...ours, ...ownNames(target)].map((name) => `${name} = EXCLUDED.${name}`);
   const action = assignments.length === 0 ? 'DO NOTHING' : `DO UPDATE SET ${assignments.join(', ')}`;
   return `${insertStaged(target, rowStage(target))}
     ON CONFLICT (${target.key.map((part) => nameOf(target, part.column)).join(', ')}) ${action}`;
 }
 
-/** How staged rows find the row that they change: by their own key, or by the key that it had before. */
-export type StagedBy = 'new_key' | 'old_key';
-
 /** Fills the columns that a staged row lacks from the row that it changes. */
 export function completeStagedRows(target: ApplyTarget, missing: readonly number[], by: StagedBy): string {
-  const assignments = missing.map((column) => `c${column} = t.${nameOf(target, column)}`).join(', ');
-  return `UPDATE ${stageBy(target, by)} AS s SET ${assignments} FROM ONLY ${quoteName(target.table)} AS t WHERE ${match(target, by)}`;
+  const present = target.columns.flatMap((_, column) => (missing.includes(column) ? [] : [column]));
+  const assignments = missing.map((column) => `c${column} = t.${nameOf(target, column)}`);
+  for (const { name, kind } of target.input?.own ?? []) {
+    if (kind === 'notes') assignments.push(`${kind} = ${notesAfter(target, name, present)}`);
+  }
+  return `UPDATE ${stageBy(target, by)} AS s SET ${assignments.join(', ')} FROM ONLY ${quoteName(target.table)} AS t WHERE ${match(target, by)}`;
 }
 
 /** Forgets staged rows that find no row to change. */
@@ -129,6 +131,7 @@ export function markStagedRowsOnce(target: ApplyTarget, copies: number): string 
 }
 
 function isStagedOnce(target: ApplyTarget, copies: number): string {
+  if (target.mergesValues) return isEqualToStaged(target, copies);
   const targetNames = target.columns.map((name) => `t.${quoteIdent(name)}`);
   const stagedNames = target.columns.map((_, column) => `s.c${column}`);
   return `d.ctid = ANY (ARRAY(
@@ -141,6 +144,24 @@ function isStagedOnce(target: ApplyTarget, copies: number): string {
       WHERE ${isUnmarked(target, 't')}
     ) AS found
     WHERE found.nth <= ${Math.trunc(copies)}))`;
+}
+
+/**
+ * Staged rows that differed at the source may have become equal: as many rows are found as there are staged ones. Equal means the same
+ * text, which is all that a converted value has.
+ */
+function isEqualToStaged(target: ApplyTarget, copies: number): string {
+  const image = (names: readonly string[]): string => `(ROW(${names.join(', ')})::pg_catalog.text COLLATE pg_catalog."C")`;
+  const stagedImage = image(target.columns.map((_, column) => `s.c${column}`));
+  return `d.ctid = ANY (ARRAY(
+    SELECT found.ctid FROM (
+      SELECT t.ctid, staged.wanted, pg_catalog.row_number() OVER (PARTITION BY staged.image) AS nth
+      FROM (SELECT ${stagedImage} AS image, pg_catalog.count(*) * ${Math.trunc(copies)} AS wanted
+            FROM ${rowStage(target)} AS s GROUP BY 1) AS staged
+      JOIN ONLY ${quoteName(target.table)} AS t ON ${image(target.columns.map((name) => `t.${quoteIdent(name)}`))} = staged.image
+      WHERE ${isUnmarked(target, 't')}
+    ) AS found
+    WHERE found.nth <= found.wanted))`;
 }
 
 /** The planner settings for `deleteStagedRowsOnce`: rows without a key are found by reading the whole table once. */
@@ -172,8 +193,10 @@ const LOOKED_AT_CHARACTERS = 64;
 const MAX_ARGUMENTS = 100;
 
 function insertStaged(target: ApplyTarget, stage: string): string {
-  return `INSERT INTO ${quoteName(target.table)} (${columnList(target)}) OVERRIDING SYSTEM VALUE
-    SELECT ${target.columns.map((_, column) => `s.c${column}`).join(', ')} FROM ${stage} AS s`;
+  const names = [columnList(target), ...ownNames(target)].join(', ');
+  const values = [...target.columns.map((_, column) => `s.c${column}`), ...ownStaged(target).map((name) => `s.${name}`)];
+  return `INSERT INTO ${quoteName(target.table)} (${names}) OVERRIDING SYSTEM VALUE
+    SELECT ${values.join(', ')} FROM ${stage} AS s`;
 }
 
 /**
@@ -190,30 +213,50 @@ function inKeyOrder(target: ApplyTarget, stage: string, columns: readonly string
   return `(SELECT ${columns.join(', ')} FROM ${stage} ORDER BY ${order.map(({ by }) => by).join(', ')} OFFSET 0) AS s`;
 }
 
-function stageBy(target: ApplyTarget, by: StagedBy): string {
-  return by === 'new_key' ? rowStage(target) : moveStage(target);
-}
-
 function match(target: ApplyTarget, by: StagedBy): string {
   return by === 'new_key' ? matchNewKey(target) : matchOldKey(target);
 }
 
-function matchOldKey(target: ApplyTarget): string {
+export function matchOldKey(target: ApplyTarget): string {
   return target.key.map((part, i) => `t.${nameOf(target, part.column)} ${part.equals} s.o${i}`).join(' AND ');
 }
 
-function matchNewKey(target: ApplyTarget): string {
+export function matchNewKey(target: ApplyTarget): string {
   return target.key.map((part) => `t.${nameOf(target, part.column)} ${part.equals} s.c${part.column}`).join(' AND ');
 }
 
 /** The staged values of `columns`, and what a change of the row means for our own columns. */
 function assignmentList(target: ApplyTarget, columns: readonly number[]): string {
   const ours = target.metadata.flatMap(({ name, onChange }) => (onChange === null ? [] : [`${quoteIdent(name)} = ${onChange}`]));
-  return [...columns.map((column) => `${nameOf(target, column)} = s.c${column}`), ...ours].join(', ');
+  const own = (target.input?.own ?? []).map(
+    ({ name, kind }) => `${quoteIdent(name)} = ${kind === 'notes' ? notesAfter(target, name, columns) : `s.${kind}`}`,
+  );
+  return [...columns.map((column) => `${nameOf(target, column)} = s.c${column}`), ...ours, ...own].join(', ');
+}
+
+/** The columns of ours that are written with the row, as SQL. */
+function ownNames(target: ApplyTarget): readonly string[] {
+  return (target.input?.own ?? []).map(({ name }) => quoteIdent(name));
+}
+
+/** Their names in staging tables. */
+function ownStaged(target: ApplyTarget): readonly string[] {
+  return (target.input?.own ?? []).map(({ kind }) => kind);
+}
+
+/** The notes of a row of which only `columns` were written; the notes about the others stay. */
+function notesAfter(target: ApplyTarget, name: string, columns: readonly number[]): string {
+  const fields = columns.flatMap((column) => target.columns[column] ?? []);
+  return mergedNotes(fields, { before: `t.${quoteIdent(name)}`, now: 's.notes' });
 }
 
 function markList(target: ApplyTarget): string {
   return target.metadata.flatMap(({ name, onDelete }) => (onDelete === null ? [] : [`${quoteIdent(name)} = ${onDelete}`])).join(', ');
+}
+
+/** Whether the target's row `t` is there at the source, as far as the destination knows. */
+export function unmarkedTarget(target: ApplyTarget): string {
+  return isUnmarked(target, 't');
 }
 
 /** Whether a row is there at the source, as far as the destination knows. */

@@ -7,6 +7,7 @@ import { objectLabel } from '../model/table.ts';
 import { type QualifiedName, quoteIdent } from '../pg/ident.ts';
 import * as sql from './ddl.sql.ts';
 import { addKeptIndexes } from './ddl-kept.ts';
+import { ensureRawTable } from './ddl-raw.ts';
 import { ensureTypes } from './ddl-types.ts';
 import { type ExistingColumn, readColumns, readRelations, readSchemas, readServerFacts } from './introspect.ts';
 import { holdEpoch, setObjectState } from './state.ts';
@@ -43,13 +44,22 @@ export async function createDestinationTable(session: PgSession, owner: TableOwn
   return session.transaction('BEGIN', async () => {
     await session.query(sql.LOCK_DDL);
     await holdEpoch(session, owner.fence);
-    await ensureSchemas(session, [table.schema, ...plan.definitions.map((definition) => definition.schema)]);
+    const raw = table.raw ?? null;
+    await ensureSchemas(session, [
+      table.schema,
+      ...(raw === null ? [] : [raw.schema]),
+      ...plan.definitions.map((definition) => definition.schema),
+    ]);
     const [existing] = await readRelations(session, [table]);
     if (existing !== undefined) await assertOurs(session, owner, { table, oid: existing.oid });
     await grantedOr(session, table.schema, async () => {
       await ensureTypes(session, owner.fence.pipeline, plan.definitions);
       if (existing === undefined) await createTable(session, owner, table);
     });
+    if (raw !== null) {
+      const { fence, source } = owner;
+      await grantedOr(session, raw.schema, () => ensureRawTable(session, { pipeline: fence.pipeline, source, table: raw }));
+    }
     const oid = existing?.oid ?? must((await readRelations(session, [table]))[0], 'the table just created').oid;
     if (existing === undefined) await assertOwnExpressions(session, table, oid);
     const { schema, name, columns, identity } = table;

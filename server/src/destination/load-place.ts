@@ -26,6 +26,8 @@ import {
   upsertAll,
 } from './load.sql.ts';
 import { ownName, STATE_SCHEMA } from './names.ts';
+import { replaceRecords } from './raw.sql.ts';
+import { rowInput } from './row-input.ts';
 
 /**
  * - `direct`: the first load; nobody has read the table yet, so rows go straight into it.
@@ -38,7 +40,10 @@ export type LoadPlace =
 /** What a load writes of a destination table. */
 export function loadTableOf(table: DestinationTable): LoadTable {
   const { schema, name, metadata, layout } = table;
-  return { table: { schema, name }, columns: writtenColumns(table).map((column) => column.name), metadata, deletes: layout.deletes };
+  // Raw records are made of the rows when all are there.
+  const input = rowInput({ ...table, raw: null });
+  const columns = [...writtenColumns(table), ...(input?.own ?? [])].map((column) => column.name);
+  return { table: { schema, name }, columns, metadata, deletes: layout.deletes, input };
 }
 
 /** The place of a load into `target`. */
@@ -49,7 +54,8 @@ export function loadPlace(mode: 'first' | 'reload', target: LoadTable): LoadPlac
 
 /** The table that pieces are copied into. */
 export function landingTable(place: LoadPlace): LoadTable {
-  return place.kind === 'direct' ? place.target : { table: place.side, columns: place.target.columns, metadata: [], deletes: 'hard' };
+  if (place.kind === 'direct') return place.target;
+  return { ...place.target, table: place.side, metadata: [], deletes: 'hard' };
 }
 
 /** Makes the place empty for a new load. Call it inside a transaction. */
@@ -118,6 +124,11 @@ export async function swapIn(session: PgSession, place: LoadPlace & { readonly k
     await session.query(upsertAll(side, target, swap.key), []);
   }
   await session.query(dropSideTable(side), []);
+}
+
+/** Makes the records beside a loaded table, where there are any, those of its rows. Call it in the transaction that completes the load. */
+export async function recordLoaded(session: PgSession, table: DestinationTable): Promise<void> {
+  for (const statement of replaceRecords(table)) await session.query(statement, []);
 }
 
 /** Removes what a reload of `table` that was given up for good has left; nothing where there is none. */

@@ -5,7 +5,7 @@ import { type CopySink, WireSession } from '../db/wire-session.ts';
 import { failpoint } from '../lib/failpoint.ts';
 import { MillraceError } from '../model/error.ts';
 import type { Lsn } from '../pg/lsn.ts';
-import { copyIn, createStage, type LoadTable, stageOf, upsertStage } from './load.sql.ts';
+import { copyIn, createStage, insertStage, type LoadTable, stageOf, upsertStage } from './load.sql.ts';
 import { setPosition } from './metadata.ts';
 
 /** How the rows of a piece land. `key`: rows may be there already, and are found by these columns. */
@@ -48,10 +48,11 @@ export class LoadWriter {
   /** Brings a piece in, and resolves to its number of rows when it is committed. Throws `fenced` when this writer's time is over. */
   async load(piece: LoadPiece): Promise<number> {
     const { target, landing } = piece;
-    const into = landing.kind === 'upsert' ? stageOf(target) : target;
+    const isStaged = landing.kind === 'upsert' || (target.input ?? null) !== null;
+    const into = isStaged ? stageOf(target) : target;
     const steps: Promise<unknown>[] = [this.#wire.query('BEGIN')];
     if (piece.position !== null) steps.push(this.#wire.query(setPosition(piece.position, 'transaction')));
-    if (landing.kind === 'upsert') steps.push(this.#wire.query(createStage(target)));
+    if (isStaged) steps.push(this.#wire.query(createStage(target)));
     const refused = new AbortController();
     const copy = this.#wire.copyIn(copyIn(into, piece.format), (sink) => this.#feed(piece, sink, refused.signal));
     copy.result.catch((error: unknown) => refused.abort(error));
@@ -60,6 +61,7 @@ export class LoadWriter {
     await all.catch(() => Promise.allSettled([copy.result, copy.sent, ...steps]));
     const [{ count: copied }] = await all;
     if (landing.kind === 'upsert') await this.#wire.query(upsertStage(target, landing.key));
+    else if (isStaged) await this.#wire.query(insertStage(target));
     await this.#commit(piece.record(copied));
     return copied;
   }

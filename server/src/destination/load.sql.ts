@@ -3,15 +3,18 @@ import type { MetadataColumn } from '../model/destination-table.ts';
 import type { DeletePolicy } from '../model/layout.ts';
 import { type QualifiedName, quoteIdent, quoteName } from '../pg/ident.ts';
 import { unmarkedRows } from './metadata.ts';
+import { inputOwn, inputValues, type RowInput, stagedNames } from './row-input.ts';
 
 /** What the rows of a load go into: the destination table itself, or a side table of the same columns. */
 export interface LoadTable {
   readonly table: QualifiedName;
-  /** The columns that carry values, in the order of the COPY data. */
+  /** The columns that carry values, in the order of the COPY data; after those of the data one for notes on them, where there is one. */
   readonly columns: readonly string[];
   /** Our own columns of it, which the server fills in. */
   readonly metadata: readonly MetadataColumn[];
   readonly deletes: DeletePolicy;
+  /** What arrives where values are converted on their way into the table. */
+  readonly input?: RowInput | null | undefined;
 }
 
 export function copyIn({ table, columns }: LoadTable, format: 'text' | 'binary'): string {
@@ -21,17 +24,27 @@ export function copyIn({ table, columns }: LoadTable, format: 'text' | 'binary')
 /** Stage of rows that may be there already; it lives as long as the transaction. */
 const STAGE: QualifiedName = { schema: 'pg_temp', name: 'millrace_load' };
 
-export function stageOf(target: LoadTable): LoadTable {
-  return { table: STAGE, columns: target.columns, metadata: [], deletes: 'hard' };
+export function stageOf({ columns, input }: LoadTable): LoadTable {
+  return { table: STAGE, columns: input ? stagedNames(allOf(input)) : columns, metadata: [], deletes: 'hard' };
 }
 
 export function createStage(target: LoadTable): string {
+  const { input } = target;
+  if (input) {
+    const columns = input.columns.map(({ typeSql }, index) => `c${index} ${typeSql}`);
+    return `CREATE TEMPORARY TABLE ${quoteIdent(STAGE.name)} (${columns.join(', ')}) ON COMMIT DROP`;
+  }
   return `CREATE TEMPORARY TABLE ${quoteIdent(STAGE.name)} ON COMMIT DROP AS ${selectColumns(target)} WITH NO DATA`;
 }
 
 /** Inserts the staged rows; a row whose key is there already gets the staged values. */
 export function upsertStage(target: LoadTable, key: readonly string[]): string {
-  return upsertFrom(STAGE, target, key);
+  return upsertFrom(stagedRows(target), target, key);
+}
+
+/** Inserts the staged rows. */
+export function insertStage(target: LoadTable): string {
+  return `INSERT INTO ${quoteName(target.table)} (${list(target.columns)}) ${stagedRows(target)}`;
 }
 
 /**
@@ -99,7 +112,7 @@ export interface KeyColumn {
 
 /** Inserts or updates the side table's rows; a row that is the same byte for byte is left alone. */
 export function upsertAll(side: QualifiedName, target: LoadTable, key: readonly string[]): string {
-  return upsertFrom(side, target, key);
+  return upsertFrom(`SELECT ${list(target.columns)} FROM ${quoteName(side)}`, target, key);
 }
 
 export function countRows(table: QualifiedName): string {
@@ -121,7 +134,16 @@ function selectColumns({ table, columns }: LoadTable): string {
   return `SELECT ${list(columns)} FROM ${quoteName(table)}`;
 }
 
-function upsertFrom(from: QualifiedName, { table, columns, metadata }: LoadTable, key: readonly string[]): string {
+function stagedRows({ columns, input }: LoadTable): string {
+  const values = input ? [...inputValues(input, allOf(input), 's'), ...inputOwn(input, allOf(input), 's')] : columns.map(quoteIdent);
+  return `SELECT ${values.join(', ')} FROM ${quoteName(STAGE)} AS s`;
+}
+
+function allOf(input: RowInput): readonly number[] {
+  return input.columns.map((_, index) => index);
+}
+
+function upsertFrom(rows: string, { table, columns, metadata }: LoadTable, key: readonly string[]): string {
   const others = columns.filter((column) => !key.includes(column)).map(quoteIdent);
   // Of our own columns, what the server would have written into an inserted row.
   const ours = metadata.flatMap(({ name, onChange }) => (onChange === null ? [] : [quoteIdent(name)]));
@@ -131,7 +153,7 @@ function upsertFrom(from: QualifiedName, { table, columns, metadata }: LoadTable
   const differs = others.length === 0 ? 'false' : `${row('t')} OPERATOR(pg_catalog.*<>) ${row('EXCLUDED')}`;
   const action = assignments === '' ? 'NOTHING' : `UPDATE SET ${assignments} WHERE ${differs} OR NOT (${unmarkedRows(metadata, 't')})`;
   return `INSERT INTO ${quoteName(table)} AS t (${list(columns)})
-    SELECT ${list(columns)} FROM ${quoteName(from)}
+    ${rows}
     ON CONFLICT (${list(key)}) DO ${action}`;
 }
 

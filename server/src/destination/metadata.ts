@@ -33,6 +33,21 @@ export function setPosition(position: Lsn, scope: 'transaction' | 'session'): st
   return `SELECT pg_catalog.set_config('${LSN_SETTING}', ${quoteLiteral(formatLsn(position))}, ${scope === 'transaction'})`;
 }
 
+/** The column that says of a row which of its values could not be kept; null where a set has none. */
+export function notesColumn(columns: readonly MetadataColumn[]): string | null {
+  return columns.find(({ name }) => name === NOTES)?.name ?? null;
+}
+
+/** The column that a row shares with its record in the raw table; null where a set has none. */
+export function rawIdColumn(columns: readonly MetadataColumn[]): string | null {
+  return columns.find(({ name }) => name === RAW_ID)?.name ?? null;
+}
+
+/** Gives each row its own, also in one COPY. `gen_random_uuid()` is part of the server from 13 on. */
+export const RANDOM_ID = 'pg_catalog.gen_random_uuid()::pg_catalog.varchar';
+
+const NOTES = '_airbyte_meta';
+const RAW_ID = '_airbyte_raw_id';
 const NOW = 'pg_catalog.now()';
 const POSITION = `NULLIF(pg_catalog.current_setting('${LSN_SETTING}', true), '')::pg_catalog.pg_lsn`;
 
@@ -63,10 +78,9 @@ const COLUMNS_OF: Readonly<Record<MetadataSet, readonly MetadataColumn[]>> = {
   millrace: [current('_millrace_synced_at', 'timestamptz', NOW), current('_millrace_lsn', 'pg_lsn', POSITION, false)],
   hevo: [current('__hevo__ingested_at', 'timestamptz', NOW), current('__hevo__loaded_at', 'timestamptz', NOW)],
   airbyte: [
-    // gen_random_uuid() gives each row its own, also in one COPY. It is part of the server from 13 on.
-    current('_airbyte_raw_id', 'varchar', 'pg_catalog.gen_random_uuid()::pg_catalog.varchar'),
+    current(RAW_ID, 'varchar', RANDOM_ID),
     current('_airbyte_extracted_at', 'timestamptz', NOW),
-    current('_airbyte_meta', 'jsonb', `'{"changes": []}'::pg_catalog.jsonb`),
+    current(NOTES, 'jsonb', `'{"changes": []}'::pg_catalog.jsonb`),
   ],
 };
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fitsIdentifier } from '../pg/ident.ts';
-import { assignNames, hashedName, mapSchema, nameKey, ownName, type WantedName } from './names.ts';
+import { assignNames, assignRawNames, columnNames, hashedName, mapSchema, nameKey, ownName, type WantedName } from './names.ts';
 
 const wanted = (schema: string, name: string, rest: Partial<WantedName> = {}): WantedName => ({
   schema,
@@ -101,5 +101,96 @@ describe('names of our own', () => {
 
   test('never split a character', () => {
     expect(hashedName('😀'.repeat(20), 'x')).toMatch(/^(?:😀)+_[0-9a-f]{12}$/u);
+  });
+});
+
+describe('plain names', () => {
+  const rule = { kind: 'source' } as const;
+
+  test('keep letters of any script, digits, underscores and the case; reserved words are quoted as any name is', () => {
+    const names = ['Order Items', 'größe_2', '注文', 'a.b$c-d"e', 'select', '1st', '\u{1F980}'];
+    expect(
+      assignNames(
+        rule,
+        names.map((name) => wanted('s', name)),
+        'plain',
+      ).map(({ name }) => name),
+    ).toEqual(['Order_Items', 'größe_2', '注文', 'a_b_c_d_e', 'select', '1st', '_']);
+  });
+
+  test('that meet get a suffix made of the source name, whatever the order', () => {
+    const twins = [wanted('s', 'a b'), wanted('s', 'a-b'), wanted('s', 'A b')];
+    const names = assignNames(rule, twins, 'plain').map(({ name }) => name);
+    expect(names[0]).toBe('a_b');
+    expect(names[1]).toMatch(/^a_b_[0-9a-f]{12}$/);
+    expect(names[2]).toBe('A_b');
+    expect(
+      assignNames(rule, twins.toReversed(), 'plain')
+        .map(({ name }) => name)
+        .toReversed(),
+    ).toEqual(names);
+  });
+
+  test('of columns give way to columns that were there before, so that a new one renames none', () => {
+    const before = columnNames('plain', ['total €', 'a b']);
+    const after = columnNames('plain', ['total €', 'a b', 'a_b', 'total $']);
+    expect([...before.values()]).toEqual(['total__', 'a_b']);
+    expect([...after.values()].slice(0, 2)).toEqual([...before.values()]);
+    expect(after.get('a_b')).toMatch(/^a_b_[0-9a-f]{12}$/);
+    expect(after.get('total $')).toMatch(/^total___[0-9a-f]{12}$/);
+  });
+
+  test('are at most 63 bytes, and no two of a table are the same', () => {
+    const piece = fc.constantFrom('a', 'A', ' ', '-', '_', 'é', '\u{1F980}', '注', '"', 'x'.repeat(40));
+    const list = fc.uniqueArray(
+      fc.array(piece, { minLength: 1, maxLength: 12 }).map((parts) => parts.join('')),
+      { maxLength: 30 },
+    );
+    fc.assert(
+      fc.property(list, fc.constantFrom('plain' as const, 'as_is' as const), (names, naming) => {
+        const given = [...columnNames(naming, names).values()];
+        expect(new Set(given).size).toBe(names.length);
+        expect(given.every((name) => fitsIdentifier(name))).toBe(true);
+        if (naming === 'plain') expect(given.every((name) => /^[\p{L}\p{M}\p{N}_]+$/u.test(name))).toBe(true);
+      }),
+    );
+  });
+});
+
+describe('raw names', () => {
+  const raw = (schema: string, name: string, assigned: string | null = null) => ({
+    source: { schema, name },
+    rawSchema: 'raw',
+    assigned: assigned === null ? null : { schema: 'raw', name: assigned },
+  });
+
+  test('are folded as a name without quotes is, and begin with no digit', () => {
+    const names = assignRawNames([raw('public', 'Order Items'), raw('2024', 'a.b')], []);
+    expect(names.map(label)).toEqual(['raw.public_raw__stream_order_items', 'raw._2024_raw__stream_a_b']);
+  });
+
+  test('that meet get a suffix of at most 63 bytes in all, whatever the order', () => {
+    const long = 'é'.repeat(40);
+    const wantedNames = [raw('public', 'A'), raw('public', 'a'), raw('public', `${long}1`), raw('public', `${long}2`)];
+    const names = assignRawNames(wantedNames, []).map(({ name }) => name);
+    expect(names[0]).toBe('public_raw__stream_a');
+    expect(names[1]).toMatch(/^public_raw__stream_a_[0-9a-f]{12}$/);
+    expect(new Set(names).size).toBe(4);
+    expect(names.every((name) => fitsIdentifier(name))).toBe(true);
+    const reversed = assignRawNames(wantedNames.toReversed(), []);
+    expect(reversed.map(({ name }) => name).toReversed()).toEqual(names);
+  });
+
+  test('stay once they are given, and leave alone what others have', () => {
+    const taken = [{ schema: 'raw', name: 'public_raw__stream_b' }];
+    const names = assignRawNames([raw('public', 'A'), raw('public', 'a', 'public_raw__stream_a'), raw('public', 'b')], taken);
+    expect(names[0]?.name).toMatch(/^public_raw__stream_a_/);
+    expect(names[1]?.name).toBe('public_raw__stream_a');
+    expect(names[2]?.name).toMatch(/^public_raw__stream_b_/);
+  });
+
+  test('move with the schema that they are to be in', () => {
+    const [name] = assignRawNames([{ ...raw('public', 'a', 'public_raw__stream_a'), rawSchema: 'other' }], []);
+    expect(name).toEqual({ schema: 'other', name: 'public_raw__stream_a' });
   });
 });

@@ -16,6 +16,12 @@ export type NamespaceRule =
   | { readonly kind: 'destination'; readonly schema: string }
   | { readonly kind: 'pattern'; readonly pattern: string };
 
+/**
+ * How a source's names of tables and columns become the destination's. `as_is`: unchanged. `plain`: letters, digits and underscores in
+ * the case that they have, an underscore for every other character. Names are at most 63 bytes either way.
+ */
+export type NamingRule = 'as_is' | 'plain';
+
 /** A source object that wants a name. */
 export interface WantedName extends QualifiedName {
   /** The table name that the file asks for, or null. */
@@ -30,7 +36,7 @@ export interface WantedName extends QualifiedName {
  */
 export function mapSchema(rule: NamespaceRule, sourceSchema: string): string {
   const schema = fitName(wantedSchema(rule, sourceSchema));
-  if (schema === STATE_SCHEMA || schema === 'information_schema' || schema.startsWith('pg_') || schema === '') {
+  if (isReservedSchema(schema) || schema === '') {
     throw new MillraceError('config_invalid', {
       cause: `source schema ${JSON.stringify(sourceSchema)} would go to the destination schema ${JSON.stringify(schema)}, which is reserved`,
       fix: 'Choose another `namespace` for the pipeline or another `schema` for the destination.',
@@ -40,13 +46,18 @@ export function mapSchema(rule: NamespaceRule, sourceSchema: string): string {
   return schema;
 }
 
+/** Schemas of Postgres itself, and that of our own state. */
+export function isReservedSchema(schema: string): boolean {
+  return schema === STATE_SCHEMA || schema === 'information_schema' || schema.startsWith('pg_');
+}
+
 /**
  * Gives every object its destination name, in the order of `wanted`. The outcome depends on the set, not on the order: names that were
  * assigned before come first, then explicit targets, then the rest by source name; a later twin gets a suffix made of its own
  * source name's hash. Names that differ only in case are different names.
  * Throws `name_collision` where two explicit targets meet, or an explicit target meets a name that was assigned before.
  */
-export function assignNames(rule: NamespaceRule, wanted: readonly WantedName[]): readonly QualifiedName[] {
+export function assignNames(rule: NamespaceRule, wanted: readonly WantedName[], naming: NamingRule = 'as_is'): readonly QualifiedName[] {
   const owners = new Map<string, WantedName>();
   const names = new Map<WantedName, QualifiedName>();
   const claim = (object: WantedName, name: QualifiedName): void => {
@@ -61,8 +72,55 @@ export function assignNames(rule: NamespaceRule, wanted: readonly WantedName[]):
     if (names.has(object) || object.target === null) continue;
     claim(object, { schema: mapSchema(rule, object.schema), name: checkedTarget(object, object.target) });
   }
-  for (const object of sorted) if (!names.has(object)) claim(object, freeName(rule, object, owners));
+  for (const object of sorted) if (!names.has(object)) claim(object, freeName({ rule, naming }, object, owners));
   return wanted.map((object) => names.get(object) ?? object);
+}
+
+/**
+ * The destination names of a table's columns, by their source names. `names` are in the order in which the columns came into being: of two
+ * that want one name the later gives way, so that a column that joins renames no other.
+ */
+export function columnNames(naming: NamingRule, names: readonly string[]): ReadonlyMap<string, string> {
+  const given = new Map<string, string>();
+  const taken = new Set<string>();
+  for (const name of names) {
+    const free = firstFree(naming, name, { identity: name, isTaken: (candidate) => taken.has(candidate) });
+    taken.add(free);
+    given.set(name, free);
+  }
+  return given;
+}
+
+/** An object that wants a table of raw records. */
+export interface WantedRawName {
+  readonly source: QualifiedName;
+  readonly rawSchema: string;
+  /** The name that it has. */
+  readonly assigned: QualifiedName | null;
+}
+
+/**
+ * Gives every object the name of its raw table, in the order of `wanted`: one that needs no quotes, made of the source's names. Names that
+ * were given before stay; `taken` are those of others. The outcome does not depend on the order.
+ */
+export function assignRawNames(wanted: readonly WantedRawName[], taken: Iterable<QualifiedName>): readonly QualifiedName[] {
+  const used = new Set([...taken].map(nameKey));
+  const names = new Map<WantedRawName, QualifiedName>();
+  const keeps = ({ assigned, rawSchema }: WantedRawName): boolean => assigned !== null && assigned.schema === rawSchema;
+  for (const object of wanted) {
+    if (object.assigned === null || !keeps(object)) continue;
+    names.set(object, object.assigned);
+    used.add(nameKey(object.assigned));
+  }
+  for (const object of wanted.toSorted((a, b) => bySourceName(a.source, b.source))) {
+    if (names.has(object)) continue;
+    const { source, rawSchema: schema } = object;
+    const isTaken = (name: string): boolean => used.has(nameKey({ schema, name }));
+    const name = { schema, name: firstFree('plain', rawName(source), { identity: nameKey(source), isTaken }) };
+    names.set(object, name);
+    used.add(nameKey(name));
+  }
+  return wanted.map((object) => names.get(object) ?? object.source);
 }
 
 /** A name for something of ours beside `table` (an index, a staging table): its own name cut, `kind` and a hash; at most 63 bytes. */
@@ -115,14 +173,41 @@ function checkedTarget(object: WantedName, target: string): string {
   });
 }
 
-function freeName(rule: NamespaceRule, object: WantedName, owners: ReadonlyMap<string, WantedName>): QualifiedName {
+function freeName(
+  { rule, naming }: { readonly rule: NamespaceRule; readonly naming: NamingRule },
+  object: WantedName,
+  owners: ReadonlyMap<string, WantedName>,
+): QualifiedName {
   const schema = mapSchema(rule, object.schema);
-  const plain = { schema, name: fitName(object.name) };
-  if (!owners.has(nameKey(plain))) return plain;
+  const isTaken = (name: string): boolean => owners.has(nameKey({ schema, name }));
+  return { schema, name: firstFree(naming, object.name, { identity: nameKey(object), isTaken }) };
+}
+
+/** The name as the rule has it, or with a suffix made of the hash of `identity`. */
+function firstFree(
+  naming: NamingRule,
+  name: string,
+  { identity, isTaken }: { readonly identity: string; readonly isTaken: (name: string) => boolean },
+): string {
+  const wanted = naming === 'plain' ? plainName(name) : name;
+  // The hash is of the source's own name: two long names that differ only in what was replaced must not meet again.
+  const first = fitsIdentifier(wanted) ? wanted : hashedName(wanted, name);
+  if (!isTaken(first)) return first;
   for (let attempt = 0; ; attempt++) {
-    const name = { schema, name: hashedName(object.name, `${nameKey(object)}\0${attempt}`) };
-    if (!owners.has(nameKey(name))) return name;
+    const next = hashedName(wanted, `${identity}\0${attempt}`);
+    if (!isTaken(next)) return next;
   }
+}
+
+/** As a name without quotes would be folded and spelt; such a name begins with no digit. */
+function rawName({ schema, name }: QualifiedName): string {
+  const folded = plainName(`${schema}_raw__stream_${name}`.toLowerCase());
+  return /^\p{N}/u.test(folded) ? `_${folded}` : folded;
+}
+
+/** Letters of any script stay, with the marks that belong to them. */
+function plainName(name: string): string {
+  return name.replaceAll(/[^\p{L}\p{M}\p{N}_]/gu, '_');
 }
 
 function collision(first: WantedName, second: WantedName, name: QualifiedName): MillraceError {

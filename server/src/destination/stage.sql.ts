@@ -19,6 +19,13 @@ export function moveStage(target: ApplyTarget): string {
   return `pg_temp.${quoteIdent(`millrace_m_${target.id}`)}`;
 }
 
+/** How staged rows find the row that they change: by their own key, or by the key that it had before. */
+export type StagedBy = 'new_key' | 'old_key';
+
+export function stageBy(target: ApplyTarget, by: StagedBy): string {
+  return by === 'new_key' ? rowStage(target) : moveStage(target);
+}
+
 export function createKeyStage(target: ApplyTarget): string {
   return create(keyStage(target), target, oldKeyColumns(target));
 }
@@ -66,7 +73,11 @@ function oldKeyColumns(target: ApplyTarget): string[] {
 }
 
 function rowColumns(target: ApplyTarget): string[] {
-  return target.columns.map((name, column) => `${quoteIdent(name)} AS c${column}`);
+  const own = target.input?.own ?? [];
+  return [
+    ...target.columns.map((name, column) => `${quoteIdent(name)} AS c${column}`),
+    ...own.map(({ name, kind }) => `${quoteIdent(name)} AS ${kind}`),
+  ];
 }
 
 function rowNames(columns: readonly number[]): string[] {

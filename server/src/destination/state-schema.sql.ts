@@ -5,7 +5,7 @@ import { STATE_SCHEMA } from './names.ts';
 const S = quoteIdent(STATE_SCHEMA);
 
 /** The version that this program writes: the number of migrations. */
-export const STATE_VERSION = 2;
+export const STATE_VERSION = 3;
 
 /** Creates the schema for its owner alone. */
 export const CREATE_SCHEMA: readonly string[] = [`CREATE SCHEMA ${S}`, `REVOKE ALL ON SCHEMA ${S} FROM PUBLIC`];
@@ -106,10 +106,22 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
   ],
   // The layout that the object's table was made with. Null: from a version that had one only.
   [`ALTER TABLE ${S}.object ADD COLUMN layout pg_catalog.text`],
+  // Tables of raw records, each of one object. The name is kept whatever joins; the OID is the proof that the table is ours.
+  [
+    `CREATE TABLE ${S}.raw_table (
+       pipeline pg_catalog.text NOT NULL REFERENCES ${S}.pipeline (name),
+       source_schema pg_catalog.text NOT NULL,
+       source_name pg_catalog.text NOT NULL,
+       raw_schema pg_catalog.text NOT NULL,
+       raw_name pg_catalog.text NOT NULL,
+       raw_oid pg_catalog.oid NOT NULL,
+       PRIMARY KEY (pipeline, source_schema, source_name)
+     )`,
+  ],
 ];
 
 /** Drops everything that the migrations made, children first; fails rather than take along what others built on it. */
 export const DROP_STATE: readonly string[] = [
-  ...['event', 'type', 'chunk', 'object', 'pipeline', 'version'].map((table) => `DROP TABLE ${S}.${quoteIdent(table)}`),
+  ...['raw_table', 'event', 'type', 'chunk', 'object', 'pipeline', 'version'].map((table) => `DROP TABLE ${S}.${quoteIdent(table)}`),
   `DROP SCHEMA ${S}`,
 ];

@@ -174,11 +174,29 @@ export const REMEMBER_TYPE = `
     FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
    WHERE n.nspname = $4 AND t.typname = $5`;
 
+export const SELECT_RAW_TABLES = `
+  SELECT pipeline, source_schema, source_name, raw_schema, raw_name FROM ${S}.raw_table`;
+
+/** Whether the relation `$4` is the raw table of the object `$1`, `$2`.`$3`. */
+export const OWNS_RAW_TABLE = `
+  SELECT 1 FROM ${S}.raw_table
+   WHERE (pipeline, source_schema, source_name, raw_oid) = ($1, $2, $3, $4::pg_catalog.oid)`;
+
+/** Remembers the table `$4`.`$5` as the object's. */
+export const REMEMBER_RAW_TABLE = `
+  INSERT INTO ${S}.raw_table (pipeline, source_schema, source_name, raw_schema, raw_name, raw_oid)
+  SELECT $1, $2, $3, n.nspname, c.relname, c.oid
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+   WHERE n.nspname = $4 AND c.relname = $5
+  ON CONFLICT (pipeline, source_schema, source_name)
+  DO UPDATE SET raw_schema = EXCLUDED.raw_schema, raw_name = EXCLUDED.raw_name, raw_oid = EXCLUDED.raw_oid`;
+
 /** Everything of one pipeline but its types, which its tables go on using. */
 export const DELETE_PIPELINE: readonly string[] = [
   `DELETE FROM ${S}.event WHERE pipeline = $1`,
   `DELETE FROM ${S}.chunk WHERE pipeline = $1`,
   `DELETE FROM ${S}.object WHERE pipeline = $1`,
+  `DELETE FROM ${S}.raw_table WHERE pipeline = $1`,
   `DELETE FROM ${S}.pipeline WHERE name = $1`,
 ];
 

@@ -1,5 +1,5 @@
 // What becomes of a source type at the destination: a twin that exists, one that must be made, or a refusal with its way out.
-import type { TypeRef } from '../model/destination-table.ts';
+import type { ColumnConversion, TypeRef } from '../model/destination-table.ts';
 import type { ErrorName } from '../model/error-catalogue.ts';
 import type { QualifiedName } from '../pg/ident.ts';
 import { nameKey } from './names.ts';
@@ -32,6 +32,8 @@ export interface UsableType {
   readonly via: 'same' | 'text';
   /** What must be made first, each type after those that it is made of, none twice. */
   readonly definitions: readonly TypeDefinition[];
+  /** Of a column in a table of mapped types only. */
+  readonly conversion?: ColumnConversion | undefined;
 }
 
 export interface RefusedType {
@@ -40,7 +42,7 @@ export interface RefusedType {
 }
 
 /** A usable type without modifiers; `rest` overrides the usual. */
-export function usable(type: TypeRef, rest: Partial<Pick<UsableType, 'via' | 'definitions'>> = {}): UsableType {
+export function usable(type: TypeRef, rest: Partial<Pick<UsableType, 'via' | 'definitions' | 'conversion'>> = {}): UsableType {
   return { kind: 'usable', type, via: 'same', definitions: [], ...rest };
 }
 

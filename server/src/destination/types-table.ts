@@ -6,17 +6,20 @@ import {
   type ExclusionReason,
   type MetadataColumn,
   MAX_COLUMNS,
+  type TypeRef,
 } from '../model/destination-table.ts';
 import type { ErrorName } from '../model/error-catalogue.ts';
 import type { Layout } from '../model/layout.ts';
 import type { RowIdentity, SourceColumn, SourceTable, SourceType } from '../model/table.ts';
 import type { QualifiedName } from '../pg/ident.ts';
 import { keptBy, ownColumns } from './kept-columns.ts';
-import { fitName } from './names.ts';
+import { notesColumn, rawIdColumn } from './metadata.ts';
+import { columnNames } from './names.ts';
 import { binarySafe, columnsThatNeedBinary } from './types-binary.ts';
 import type { DestinationTypes } from './types-existing.ts';
 import { dependsOnCollation, readExpression } from './types-expression.ts';
 import { typeSql } from './types-format.ts';
+import { keepsIdentity, mapType, namingOf } from './types-map.ts';
 import { mergeDefinitions, type RefusedType, type TypeDefinition, type TypeOutcome, type UsableType } from './types-outcome.ts';
 import { withTypmod } from './types-typmod.ts';
 
@@ -32,6 +35,8 @@ export interface TablePlanInput {
   /** `server_version_num` of the source. */
   readonly sourceVersionNum: number;
   readonly layout: Layout;
+  /** See `DestinationTable.raw`. */
+  readonly raw?: QualifiedName | null | undefined;
 }
 
 /** Why a table can't have a twin; `column` is null when it is about the whole table. */
@@ -52,27 +57,34 @@ export type TablePlan =
 /** The destination table for a source table, or every reason why there can be none. */
 export function planTable(input: TablePlanInput): TablePlan {
   const { source } = input;
-  const resolved = source.columns.map((column) => ({ column, type: columnType(input, column) }));
+  const names = columnNames(namingOf(input.layout.types), source.columns.map(wantedName));
+  const metadata = ownColumns(input.layout);
+  const resolved = source.columns.map((column): ResolvedColumn => {
+    const native = columnType(input, column);
+    const type = mappedType(input, column, { native, metadata });
+    return { column, name: names.get(wantedName(column)) ?? column.name, type, isMapped: isMapped(type, native), native };
+  });
   const problems: TableProblem[] = [];
   const excluded: ExcludedColumn[] = [];
   const columns: DestinationColumn[] = [];
   let definitions: readonly TypeDefinition[] = [];
-  for (const { column, type } of resolved) {
-    const exclusion = column.generated === null ? null : exclusionOf(column, type, { ...input, resolved });
+  for (const one of resolved) {
+    const { column, type } = one;
+    const exclusion = column.generated === null ? null : exclusionOf(one, { ...input, resolved });
     if (exclusion !== null) {
       excluded.push({ sourceName: column.name, attnum: column.attnum, reason: exclusion });
     } else if (type.kind === 'refused') {
       problems.push({ ...type.problem, column: column.name, cause: `column ${JSON.stringify(column.name)}: ${type.problem.cause}` });
     } else {
-      columns.push(destinationColumn(column, type));
+      columns.push(destinationColumn(one, type));
       definitions = mergeDefinitions(definitions, type.definitions);
     }
   }
-  const sent = source.columns.filter((column) => column.generated === null);
-  const binary = binarySafe(sent, input.types, input.destination, input.sourceVersionNum);
+  const sent = resolved.filter(({ column }) => column.generated === null);
+  const unmapped = sent.filter((one) => !one.isMapped).map(({ column }) => column);
+  const binary = unmapped.length === sent.length && binarySafe(unmapped, input.types, input.destination, input.sourceVersionNum);
   const versions = { sourceVersionNum: input.sourceVersionNum, destinationVersionNum: input.destination.versionNum };
-  const needBinary = columnsThatNeedBinary(sent, input.types, versions);
-  const metadata = ownColumns(input.layout);
+  const needBinary = columnsThatNeedBinary(unmapped, input.types, versions);
   problems.push(
     ...widthProblems(columns.length + metadata.length),
     ...nameProblems(columns, metadata),
@@ -84,7 +96,18 @@ export function planTable(input: TablePlanInput): TablePlan {
   const notNull = new Set([...keys.primaryKey, ...keys.uniqueKey]);
   const constrained = columns.map((column) => ({ ...column, notNull: notNull.has(column.name) }));
   const needsBinary = needBinary.map((column) => column.name);
-  const table = { ...input.name, columns: constrained, excluded, metadata, layout: input.layout, ...keys, binarySafe: binary, needsBinary };
+  const raw = input.raw ?? null;
+  const table = {
+    ...input.name,
+    columns: constrained,
+    excluded,
+    raw,
+    metadata: ownedMetadata(metadata, columns, raw),
+    layout: input.layout,
+    ...keys,
+    binarySafe: binary,
+    needsBinary,
+  };
   return { kind: 'table', definitions, table };
 }
 
@@ -98,9 +121,47 @@ export function textProblem(column: string, because: string): TableProblem {
   };
 }
 
+/** Notes are written with the values that they are about, where there can be any, and the raw record's id with the row that it is of. */
+function ownedMetadata(
+  metadata: readonly MetadataColumn[],
+  columns: readonly DestinationColumn[],
+  raw: QualifiedName | null,
+): readonly MetadataColumn[] {
+  const notes = columns.some(({ conversion }) => conversion?.nulls === true) ? notesColumn(metadata) : null;
+  const rawId = raw === null ? null : rawIdColumn(metadata);
+  return metadata.map((column) =>
+    column.name === notes || column.name === rawId ? { ...column, onChange: null, onDelete: null } : column,
+  );
+}
+
 interface ResolvedColumn {
   readonly column: SourceColumn;
+  /** At the destination. */
+  readonly name: string;
   readonly type: UsableType | RefusedType;
+  readonly native: UsableType | RefusedType;
+  /** Whether its values arrive in another type than the source's own, which reads their text form. */
+  readonly isMapped: boolean;
+}
+
+function mappedType(
+  { layout, types, outcomes, destination }: TablePlanInput,
+  column: SourceColumn,
+  { native, metadata }: { readonly native: UsableType | RefusedType; readonly metadata: readonly MetadataColumn[] },
+): UsableType | RefusedType {
+  if (layout.types === 'native' || !outcomes.has(column.typeOid)) return native;
+  const hasNotes = notesColumn(metadata) !== null;
+  return mapType(column, { map: layout.types, types, outcomes, destinationVersionNum: destination.versionNum, hasNotes });
+}
+
+function isMapped(type: UsableType | RefusedType, native: UsableType | RefusedType): boolean {
+  if (type.kind === 'refused' || native.kind === 'refused') return type.kind !== native.kind;
+  return (type.conversion?.stagedAs ?? bareName(type.type)) !== bareName(native.type);
+}
+
+/** Modifiers don't change what a value looks like. */
+function bareName(type: TypeRef): string {
+  return typeSql({ ...type, modifiers: '' });
 }
 
 function columnType(input: TablePlanInput, column: SourceColumn): UsableType | RefusedType {
@@ -115,9 +176,9 @@ function columnType(input: TablePlanInput, column: SourceColumn): UsableType | R
   return withTypmod(outcome, { typmod: column.typmod, formatted: column.formatted, versionNum: input.destination.versionNum });
 }
 
-function destinationColumn(column: SourceColumn, usable: UsableType): DestinationColumn {
+function destinationColumn({ column, name }: ResolvedColumn, usable: UsableType): DestinationColumn {
   return {
-    name: nameOf(column),
+    name,
     sourceName: column.name,
     attnum: column.attnum,
     sourceTypeOid: column.typeOid,
@@ -126,27 +187,30 @@ function destinationColumn(column: SourceColumn, usable: UsableType): Destinatio
     typeSql: typeSql(usable.type),
     notNull: false,
     transfer: column.generated !== null ? 'generated' : usable.via,
+    ...(usable.conversion === undefined ? {} : { conversion: usable.conversion }),
     expression: column.generated?.expression ?? null,
   };
 }
 
-function nameOf(column: SourceColumn): string {
-  return fitName(column.renamed ?? column.name);
+/** What the file calls it, or else the source. */
+function wantedName({ renamed, name }: SourceColumn): string {
+  return renamed ?? name;
 }
 
 /** Whether the destination can compute the column and would get the same values; null when it can. */
 function exclusionOf(
-  column: SourceColumn,
-  type: UsableType | RefusedType,
+  { column, type, native, isMapped: isOtherType }: ResolvedColumn,
   context: TablePlanInput & { readonly resolved: readonly ResolvedColumn[] },
 ): ExclusionReason | null {
   if (column.generated === null) return null;
   if (type.kind === 'refused' || type.via === 'text') return 'type_unavailable';
+  if (isOtherType || type.conversion !== undefined || !sameType(type, native)) return 'type_mapped';
   if (!column.generated.builtinsOnly) return 'expression_uses_user_objects';
   const reading = readExpression(column.generated.expression);
   if (reading.kind === 'unreadable') return 'expression_unreadable';
   const used = context.resolved.filter((other) => reading.names.has(other.column.name));
-  if (used.some((other) => nameOf(other.column) !== other.column.name)) return 'expression_uses_renamed_column';
+  if (used.some((other) => other.isMapped || !sameType(other.type, other.native))) return 'type_mapped';
+  if (used.some((other) => other.name !== other.column.name)) return 'expression_uses_renamed_column';
   if (used.some((other) => other.type.kind === 'refused' || other.type.via === 'text')) return 'expression_uses_text_column';
   const columns = new Set(context.resolved.map((other) => other.column.name));
   const foldsText =
@@ -154,6 +218,11 @@ function exclusionOf(
     [...used.map((other) => other.column), column].some((other) => isCollatable(other.typeOid, context.types));
   const ownCollation = used.some((other) => other.column.ownCollation === true);
   return foldsText && (ownCollation || !context.collationsAgree) ? 'expression_depends_on_collation' : null;
+}
+
+/** Whether a map left the type as it was, with its modifiers: then the expression computes what it computes at the source. */
+function sameType(type: UsableType | RefusedType, native: UsableType | RefusedType): boolean {
+  return type.kind === 'refused' || native.kind === 'refused' ? type.kind === native.kind : typeSql(type.type) === typeSql(native.type);
 }
 
 const COLLATABLE = new Set(['text', 'varchar', 'bpchar', 'name', 'tsvector', 'tsquery']);
@@ -198,10 +267,18 @@ function keyProblems(
       const cause = `the key column ${JSON.stringify(name)} is generated, and the source does not send generated columns`;
       return [{ errorName: 'identity_missing', column: name, cause, fix: 'Use a key of ordinary columns, or skip the object.' }];
     }
+    const found = columns.find((column) => column.sourceName === name);
+    if (found !== undefined && !keepsIdentity(found.conversion)) return [jsonKeyProblem(name)];
     if (transfer !== 'text') return [];
     const cause = `the key column ${JSON.stringify(name)} names an object of the source, and changes when that is renamed`;
     return [{ errorName: 'type_refused', column: name, cause, fix: 'Use a key of another type, or skip the object.' }];
   });
+}
+
+/** As jsonb, arrays with other lower bounds are the same. */
+function jsonKeyProblem(column: string): TableProblem {
+  const cause = `the key column ${JSON.stringify(column)} would become jsonb, which does not tell all of its values apart`;
+  return { errorName: 'type_refused', column, cause, fix: 'Use `types: native`, or skip the object.' };
 }
 
 /**
@@ -215,7 +292,10 @@ function keysOf(
   const bySourceName = new Map(columns.map((column) => [column.sourceName, column]));
   const renamed = (names: readonly string[]): readonly string[] => names.map((name) => bySourceName.get(name)?.name ?? name);
   if (source.identity.kind === 'none') return { primaryKey: [], uniqueKey: [], identity: source.identity };
-  const arrives = source.primaryKey.every((name) => bySourceName.get(name)?.transfer === 'same');
+  const arrives = source.primaryKey.every((name) => {
+    const column = bySourceName.get(name);
+    return column?.transfer === 'same' && keepsIdentity(column.conversion);
+  });
   const primaryKey = arrives ? renamed(source.primaryKey) : [];
   if (source.identity.kind === 'full') return { primaryKey, uniqueKey: [], identity: source.identity };
   const key = renamed(source.identity.columns);

@@ -23,6 +23,22 @@ export interface TypeRef extends QualifiedName {
  */
 export type ColumnTransfer = 'same' | 'text' | 'generated';
 
+/**
+ * How values of a mapped type become those of the destination's, by expressions that mean the same on either server.
+ * - `json`: the text of a json document, read as jsonb. - `array`: any array, of texts, as jsonb. - `value`: an array or a composite as jsonb.
+ * - `document`: the same where json is part of it, whose text may be no jsonb. - `number`: any number as numeric.
+ */
+export interface ColumnConversion {
+  readonly form: 'json' | 'array' | 'value' | 'document' | 'number';
+  /** The type, as SQL text, that values arrive in before they are converted; null: the column's own type reads them as they come. */
+  readonly stagedAs: string | null;
+  /** Whether a value that can't be converted becomes NULL, with a note in the row's metadata, instead of stopping the object. */
+  readonly nulls: boolean;
+}
+
+/** The version that says of a text whether a type reads it. Source: manual, "9.27.8. Data Validity Checking Functions". */
+export const INPUT_CHECKED_SINCE = 160_000;
+
 /** One column of a destination table. */
 export interface DestinationColumn {
   /** Name at the destination: the source's, unless that has more than 63 bytes in UTF-8. */
@@ -38,6 +54,8 @@ export interface DestinationColumn {
   readonly typeSql: string;
   readonly notNull: boolean;
   readonly transfer: ColumnTransfer;
+  /** Absent: the column's type reads the source's text form, and prints the same. */
+  readonly conversion?: ColumnConversion | undefined;
   /** The expression of a generated column, null for the others. */
   readonly expression: string | null;
 }
@@ -66,6 +84,7 @@ export type ExclusionReason =
   | 'expression_uses_renamed_column'
   | 'expression_uses_text_column'
   | 'expression_unreadable'
+  | 'type_mapped'
   | 'type_unavailable';
 
 export interface ExcludedColumn {
@@ -79,6 +98,8 @@ export interface DestinationTable extends QualifiedName {
   /** In the source's column order; excluded columns are not among them. */
   readonly columns: readonly DestinationColumn[];
   readonly excluded: readonly ExcludedColumn[];
+  /** The table beside it that holds every record as json; null or absent: there is none. */
+  readonly raw?: QualifiedName | null | undefined;
   /** Our own columns, after `columns`. */
   readonly metadata: readonly MetadataColumn[];
   readonly layout: Layout;
@@ -107,7 +128,7 @@ export function filterPart(signature: string): string | null {
 }
 
 /** The columns that carry values, in order: what a COPY into the table lists. */
-export function writtenColumns(table: DestinationTable): readonly DestinationColumn[] {
+export function writtenColumns(table: Pick<DestinationTable, 'columns'>): readonly DestinationColumn[] {
   return table.columns.filter((column) => column.transfer !== 'generated');
 }
 

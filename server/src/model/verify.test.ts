@@ -4,15 +4,18 @@ import type { DestinationColumn } from './destination-table.ts';
 import type { SourceTable } from './table.ts';
 import { type Bucket, bucketDigits, differingBuckets, keyId, planVerify, portionsOf, showKey } from './verify.ts';
 
+const NO_CONDITIONS = { filter: {}, sourceVersionNum: 170_000 };
+
 describe('planVerify', () => {
   test('pairs columns by position and maps the key to the names of the source', () => {
-    const plan = planVerify(source({ relkind: 'r' }), {
+    const destination = {
       schema: 'analytics',
       name: 'orders',
       columns: [column('id', 'id'), column('very_long_1a2b', 'very_long')],
-      identity: { kind: 'key', columns: ['very_long_1a2b'] },
-    });
-    expect(plan.source).toEqual({
+      identity: { kind: 'key' as const, columns: ['very_long_1a2b'] },
+    };
+    const plan = planVerify(source({ relkind: 'r' }), destination, NO_CONDITIONS);
+    expect(plan.source).toMatchObject({
       schema: 'shop',
       name: 'orders',
       only: true,
@@ -30,7 +33,7 @@ describe('planVerify', () => {
   });
 
   test('compares whole rows where they have no key, and reads all partitions of a partitioned table', () => {
-    const plan = planVerify(source({ relkind: 'p' }), { schema: 's', name: 't', columns: [], identity: { kind: 'full' } });
+    const plan = planVerify(source({ relkind: 'p' }), { schema: 's', name: 't', columns: [], identity: { kind: 'full' } }, NO_CONDITIONS);
     expect(plan.source).toMatchObject({ key: [], only: false });
     expect(plan.destination.key).toEqual([]);
   });

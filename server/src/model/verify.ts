@@ -2,7 +2,7 @@
 import type { Lsn } from '../pg/lsn.ts';
 import type { QualifiedName } from '../pg/ident.ts';
 import type { ChangeWords } from './batch/change-origin.ts';
-import type { DestinationTable } from './destination-table.ts';
+import { type ColumnConversion, type DestinationColumn, type DestinationTable, INPUT_CHECKED_SINCE } from './destination-table.ts';
 import type { Mask } from './object-filter.ts';
 import type { SourceTable } from './table.ts';
 
@@ -19,6 +19,8 @@ export interface ComparedTable extends QualifiedName {
   readonly condition?: string | undefined;
   /** Which of the table's rows stand for rows of the source; absent: all. */
   readonly present?: PresentRows | undefined;
+  /** By column: what its values have become at the other side, and are compared as. Absent: every value prints the same at both. */
+  readonly conversions?: ReadonlyMap<string, ColumnConversion> | undefined;
 }
 
 /** What the source's rows are seen through. */
@@ -44,15 +46,31 @@ export interface VerifyPlan {
   readonly destination: ComparedTable;
   /** OIDs that the object's changes carry in the log: the table, and its leaves in case they are published by themselves. */
   readonly sourceOids: readonly number[];
+  /** Source names of columns that both sides have and nobody compares: this source can't tell what their values must have become. */
+  readonly leftOut: readonly string[];
+}
+
+/** What a comparison depends on beside the columns. */
+export interface VerifyFacts {
+  readonly filter: ComparedFilter;
+  /** See `ComparedTable.present`, of the destination. */
+  readonly present?: PresentRows | undefined;
+  /** `server_version_num`. */
+  readonly sourceVersionNum: number;
 }
 
 /** Pairs the columns of both sides. Columns that the destination lacks on purpose are left out. */
 export function planVerify(
   source: SourceTable,
   destination: Pick<DestinationTable, 'schema' | 'name' | 'columns' | 'identity'>,
-  filter: ComparedFilter = {},
-  present?: PresentRows,
+  how: VerifyFacts,
 ): VerifyPlan {
+  const isLeftOut = ({ conversion }: DestinationColumn): boolean =>
+    conversion?.nulls === true && conversion.form !== 'number' && how.sourceVersionNum < INPUT_CHECKED_SINCE;
+  const columns = destination.columns.filter((column) => !isLeftOut(column));
+  const conversions = new Map(
+    columns.flatMap(({ sourceName, conversion }) => (conversion === undefined ? [] : [[sourceName, conversion] as const])),
+  );
   const key = destination.identity.kind === 'key' ? destination.identity.columns : [];
   const sourceKey = key.map((name) => destination.columns.find((column) => column.name === name)?.sourceName ?? name);
   return {
@@ -60,20 +78,22 @@ export function planVerify(
       schema: source.schema,
       name: source.name,
       only: source.relkind === 'r',
-      columns: destination.columns.map((column) => column.sourceName),
+      columns: columns.map((column) => column.sourceName),
       key: sourceKey,
-      ...filter,
+      ...how.filter,
+      conversions,
     },
     destination: {
       schema: destination.schema,
       name: destination.name,
       // What a reader of the table sees counts, so children that somebody hung below it are part of it.
       only: false,
-      columns: destination.columns.map((column) => column.name),
+      columns: columns.map((column) => column.name),
       key,
-      present,
+      present: how.present,
     },
     sourceOids: [source.oid, ...source.leaves.map((leaf) => leaf.oid)],
+    leftOut: destination.columns.filter(isLeftOut).map((column) => column.sourceName),
   };
 }
 

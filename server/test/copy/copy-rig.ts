@@ -109,6 +109,7 @@ async function prepare(
     tableNames: [name],
     types,
     rule,
+    pipeline: PIPELINE,
     collationsAgree: true,
     sourceVersionNum: Number((await source.query('SHOW server_version_num'))[0]?.[0]),
   });

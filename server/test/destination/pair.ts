@@ -46,6 +46,7 @@ export async function planPair(
     tableNames: names,
     types,
     rule,
+    pipeline: 'p',
     collationsAgree,
     sourceVersionNum: version.number,
   });

@@ -145,5 +145,6 @@ async function planOf(source: TestDatabase, table: SameTable): Promise<VerifyPla
     source: { ...compared, only: table.only ?? false },
     destination: { ...compared, only: false },
     sourceOids,
+    leftOut: [],
   };
 }

@@ -1,15 +1,17 @@
 // What a pipeline's preset and the options beside it come to: one layout, or the places where they contradict each other.
 import type { FilePipeline } from '@millrace/contract/file';
+import { isReservedSchema } from '../../destination/names.ts';
 import { DEFAULT_RAW_SCHEMA, type Layout, PRESETS } from '../../model/layout.ts';
 import type { Place } from './place.ts';
 
 /** The layout of the pipeline's objects. An option that is written out wins over the preset. */
 export function readLayout(raw: FilePipeline, place: Place): Layout {
   const preset: Layout = PRESETS[raw.preset ?? 'native'];
-  if (preset.types !== 'native') place.refuse('preset', `preset: ${raw.preset}`, 'use preset: native and the options that you need');
   const hasRawTables = raw.raw_tables ?? preset.rawSchema !== null;
   if (raw.raw_schema !== undefined && !hasRawTables)
     place.problem('raw_schema', 'raw_schema without raw tables has no meaning', 'add raw_tables: true, or remove the line');
+  if (raw.raw_schema !== undefined && isReservedSchema(raw.raw_schema))
+    place.problem('raw_schema', `the schema ${JSON.stringify(raw.raw_schema)} is reserved`, 'choose another schema for the raw tables');
   const layout: Layout = {
     syncMode: raw.sync_mode ?? preset.syncMode,
     deletes: raw.deletes ?? preset.deletes,

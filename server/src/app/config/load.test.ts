@@ -185,6 +185,29 @@ describe('a good file', () => {
   });
 
   test.each([
+    ['preset: hevo', { deletes: 'soft', metadata: 'hevo', types: 'hevo', rawSchema: null }],
+    ['preset: airbyte', { deletes: 'hard', metadata: 'airbyte', types: 'airbyte', rawSchema: 'airbyte_internal' }],
+    ['preset: prequel', { deletes: 'hard', metadata: 'none', types: 'native', rawSchema: null }],
+    ['raw_tables: true', { types: 'native', rawSchema: 'airbyte_internal' }],
+  ])('a layout: %s', async (line, layout) => {
+    const text = but('    user: writer\n', '    user: writer\n    schema: analytics\n');
+    expect((await load(`${text}    ${line}\n`)).pipelines[0]?.layout).toMatchObject(layout);
+  });
+
+  test('lets an option beside a preset win over it', async () => {
+    const file = await load(withPipelineKeys('preset: airbyte', 'raw_schema: raw', 'types: native', 'deletes: soft'));
+    expect(file.pipelines[0]?.layout).toMatchObject({ rawSchema: 'raw', types: 'native', deletes: 'soft', metadata: 'airbyte' });
+    expect((await load(withPipelineKeys('preset: airbyte', 'raw_tables: false'))).pipelines[0]?.layout.rawSchema).toBeNull();
+  });
+
+  test('refuses a raw schema without raw tables, and one that is reserved', async () => {
+    expect(await problemsOf(withPipelineKeys('raw_schema: raw'))).toEqual([
+      expect.stringMatching(/^20:\d+: raw_schema without raw tables/),
+    ]);
+    expect(await problemsOf(withPipelineKeys('raw_tables: true', 'raw_schema: _millrace'))).toEqual([expect.stringMatching(/is reserved/)]);
+  });
+
+  test.each([
     ['connectTimeout=5', 5_000],
     ['connectTimeout=0', 2_147_483_647],
     ['', 60_000],
@@ -410,9 +433,6 @@ describe('a bad file is refused with line, column and hint', () => {
     ['schedule: {cron: "0 3 * * *", timezone: UTC}'],
     ['frequency_profile: hevo_current'],
     ['merge_tables: true'],
-    ['preset: airbyte'],
-    ['raw_tables: true'],
-    ['types: hevo'],
     ['history: true'],
     ['detect_deletes: true'],
     ['schema_changes: hold'],

@@ -2,7 +2,7 @@
 import { didYouMean } from '@millrace/contract/did-you-mean';
 import type { FilePipeline } from '@millrace/contract/file';
 import { formatObjectName, isObjectNameProblem, parseObjectName } from '@millrace/contract/object-name';
-import type { NamespaceRule } from '../../destination/names.ts';
+import { isReservedSchema, type NamespaceRule } from '../../destination/names.ts';
 import type { Secret } from '../../lib/secret.ts';
 import { readFilter, readMaskSalt } from './filters.ts';
 import { readLayout } from './layouts.ts';
@@ -88,19 +88,14 @@ function readNamespace(raw: FilePipeline, schema: string | null, place: Place): 
 }
 
 function refuseReserved(schema: string, key: string, place: Place): void {
-  if (isReserved(schema))
+  if (isReservedSchema(schema))
     place.problem(key, `the destination schema ${JSON.stringify(schema)} is reserved`, 'choose another schema at the destination');
-}
-
-/** Schemas of Postgres itself and our own state. */
-function isReserved(schema: string): boolean {
-  return schema.startsWith('pg_') || schema === 'information_schema' || schema === '_millrace';
 }
 
 function checkSchemas(schemas: readonly string[] | null, place: Place): void {
   const seen = new Set<string>();
   for (const [index, schema] of (schemas ?? []).entries()) {
-    if (isReserved(schema))
+    if (isReservedSchema(schema))
       place.problem(String(index), `${JSON.stringify(schema)} can't be replicated`, 'it belongs to Postgres or to Millrace; remove it');
     if (seen.has(schema)) place.problem(String(index), `${JSON.stringify(schema)} stands in schemas twice`, 'remove one');
     seen.add(schema);
@@ -135,7 +130,8 @@ function readObjects(raw: FilePipeline, schemas: readonly string[] | null, place
     const include = object.include ?? true;
     const label = formatObjectName(name);
     if (objects.has(label)) place.problem(key, `the object ${label} stands here twice`, 'keep one of the two');
-    if (isReserved(name.schema)) place.problem(key, `${label} can't be replicated`, 'it belongs to Postgres or to Millrace; remove it');
+    if (isReservedSchema(name.schema))
+      place.problem(key, `${label} can't be replicated`, 'it belongs to Postgres or to Millrace; remove it');
     if (include && schemas !== null && !schemas.includes(name.schema)) {
       place.problem(
         key,

@@ -63,8 +63,6 @@ function refusePipeline(pipeline: FilePipeline, place: Place): void {
 const ONLY_VALUES = {
   frequency_profile: 'free',
   merge_tables: false,
-  raw_tables: false,
-  types: 'native',
   history: false,
   detect_deletes: false,
   schema_changes: 'apply',

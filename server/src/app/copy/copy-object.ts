@@ -10,6 +10,7 @@ import {
   type LoadPlace,
   loadPlace,
   loadTableOf,
+  recordLoaded,
   type Swap,
   swapIn,
   withBuildMemory,
@@ -305,6 +306,7 @@ class ObjectCopy {
     await this.#transaction(async (session) => {
       const swap = { key: this.#key(), rows, discardsAll: false };
       if (place.kind === 'beside' && !isSwapped) await this.#land(session, place, swap, outcome.endLsn);
+      await recordLoaded(session, this.#request.destination);
       await hooks.finish(session, outcome);
       failpoint('copy.before_finish_commit');
     });

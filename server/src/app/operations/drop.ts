@@ -2,6 +2,7 @@
 import { formatObjectName } from '@millrace/contract/object-name';
 import type { DropReport } from '@millrace/contract/report';
 import { connect } from '../../db/connect.ts';
+import { loadRawTables } from '../../destination/ddl-raw.ts';
 import { discardSideTable } from '../../destination/load-place.ts';
 import { deletePipeline, loadObjects, loadPipeline } from '../../destination/state.ts';
 import { evictPredecessors } from '../../destination/state-evict.ts';
@@ -26,6 +27,8 @@ export async function dropPipeline(settings: PipelineSettings): Promise<DropRepo
     const known = await loadPipeline(destination, settings.name);
     const objects = known === null ? [] : await loadObjects(destination, settings.name);
     const kept = objects.flatMap((object) => (object.destinationOid !== null && object.destination !== null ? [object.destination] : []));
+    const raw = (await loadRawTables(destination)).filter(({ pipeline }) => pipeline === settings.name);
+    kept.push(...raw.map(({ table }) => table));
     if (await deletePipeline(destination, settings.name)) removed.push(`state of pipeline ${settings.name}`);
     // Whoever still runs the pipeline finds its state gone, and stops; what it was loading must not keep the tables that it loaded into.
     await evictPredecessors(destination, settings.name);

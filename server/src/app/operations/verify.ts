@@ -85,6 +85,12 @@ async function openSessions(settings: PipelineSettings): Promise<Sessions> {
   };
 }
 
+interface SourceFacts {
+  readonly names: ReplicationNames;
+  /** `server_version_num`. */
+  readonly versionNum: number;
+}
+
 class PipelineVerification {
   readonly #settings: PipelineSettings;
   readonly #sessions: Sessions;
@@ -101,11 +107,11 @@ class PipelineVerification {
     const installed = await hasState(destinationAside, 'refuse');
     const records = installed ? await loadObjects(destinationAside, this.#settings.name) : [];
     const names = await pipelineNames(this.#settings, destinationAside);
-    const { tables } = await readTables(sourceAside, { schemas: this.#settings.schemas });
+    const { tables, version } = await readTables(sourceAside, { schemas: this.#settings.schemas });
     const reports: VerifyReport[] = [];
     for (const record of this.#chosen(records, selection)) {
       const table = tables.find((candidate) => candidate.oid === record.sourceOid);
-      reports.push(await this.#one(record, table, names));
+      reports.push(await this.#one(record, table, { names, versionNum: version.number }));
     }
     return reports;
   }
@@ -121,7 +127,7 @@ class PipelineVerification {
     });
   }
 
-  async #one(record: ObjectRecord, table: SourceTable | undefined, names: ReplicationNames): Promise<VerifyReport> {
+  async #one(record: ObjectRecord, table: SourceTable | undefined, { names, versionNum }: SourceFacts): Promise<VerifyReport> {
     const position = record.appliedLsn ?? LSN_ZERO;
     if (
       table === undefined ||
@@ -145,7 +151,7 @@ class PipelineVerification {
       return unverifiedReport(record.source, new MillraceError('transition_refused', { cause }), position);
     }
     const compared = { ...record.destination, columns: record.columns, identity: record.identity };
-    const plan = planVerify(table, compared, { masks: filter?.masks }, present);
+    const plan = planVerify(table, compared, { filter: { masks: filter?.masks }, present, sourceVersionNum: versionNum });
     try {
       const { source, destination } = this.#sessions;
       const progress = this.#progress(record, plan, names);
@@ -158,7 +164,7 @@ class PipelineVerification {
         estimatedRows: table.estimatedRows,
         signal: this.#signal,
       });
-      return verifyReport(record.source, result);
+      return verifyReport(record.source, result, plan.leftOut);
     } catch (error) {
       this.#signal.throwIfAborted();
       return unverifiedReport(record.source, error, position);
@@ -172,8 +178,8 @@ class PipelineVerification {
       checkpoint: () => this.#checkpoint(record.source),
       isRunning: async () => (await readSlotPosition(sourceAside, names.slot)).isActive,
       settled: () => waitForOpenTransactions(sourceAside, { timeoutMs: SETTLE_TIMEOUT_MS, signal: this.#signal }),
-      pending: async (from, upTo) =>
-        readPendingChanges(sourceAside, {
+      pending: async (from, upTo) => {
+        const pending = await readPendingChanges(sourceAside, {
           slot: names.slot,
           publications: streamedPublications(
             names.publications,
@@ -185,7 +191,11 @@ class PipelineVerification {
           from,
           upTo,
           maxWalBytes: MAX_PENDING_WAL_BYTES,
-        }),
+        });
+        // The log has the source's text of a key, and rows are told apart by what has become of it.
+        const isConverted = plan.source.key.some((name) => plan.source.conversions?.has(name) === true);
+        return isConverted && pending.kind === 'keys' && pending.keys.size > 0 ? { kind: 'everything' } : pending;
+      },
     };
   }
 

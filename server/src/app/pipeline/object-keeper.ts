@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { PgSession } from '../../db/session.ts';
 import { readApplyTarget } from '../../destination/apply-target.ts';
 import { keptBy } from '../../destination/kept-columns.ts';
+import { rowInput } from '../../destination/row-input.ts';
 import { addKeys, createDestinationTable } from '../../destination/ddl.ts';
 import { extendTypes } from '../../destination/ddl-types.ts';
 import { loadObjects, type ObjectPatch, setObjectState } from '../../destination/state.ts';
@@ -358,6 +359,9 @@ export class ObjectKeeper {
       metadata: table.metadata,
       deletes: table.layout.deletes,
       keeps: keptBy(table.layout) ?? undefined,
+      input: rowInput(table),
+      raw: table.raw ? { table: table.raw, fields: columns.map((column) => column.sourceName) } : null,
+      mergesValues: columns.some(({ conversion }) => conversion !== undefined),
     });
     this.#context.lane.setTarget(live, target);
   }

@@ -4,6 +4,7 @@ import { planTables } from '../../destination/ddl-plan.ts';
 import { readCollation } from '../../destination/introspect.ts';
 import { assignNames, nameKey } from '../../destination/names.ts';
 import type { Desired, ObjectRecord } from '../../destination/state-records.ts';
+import { namingOf } from '../../destination/types-map.ts';
 import type { TypeDefinition } from '../../destination/types-outcome.ts';
 import { type TableProblem, textProblem } from '../../destination/types-table.ts';
 import type { DestinationTable } from '../../model/destination-table.ts';
@@ -59,7 +60,7 @@ export async function planPipeline({ source, destination, settings, records }: P
     target: explicitly(settings, table)?.target ?? null,
     assigned: known.get(nameKey(table))?.destination ?? null,
   }));
-  const names = assignNames(settings.namespace, wanted);
+  const names = assignNames(settings.namespace, wanted, namingOf(settings.layout.types));
   const { publications } = await pipelineNames(settings, destination);
   const states = await readPublications(source, [publications.full, publications.insertOnly]);
   const outcomes = await outcomesOf({ source, destination, settings, records }, catalogue, names);
@@ -119,6 +120,7 @@ async function outcomesOf(
     tableNames: names,
     types,
     rule: settings.namespace,
+    pipeline: settings.name,
     collationsAgree,
     sourceVersionNum: version.number,
   });

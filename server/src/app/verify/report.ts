@@ -6,8 +6,8 @@ import type { VerifyResult } from '../../model/verify.ts';
 import { formatLsn, type Lsn } from '../../pg/lsn.ts';
 import type { QualifiedName } from '../../pg/ident.ts';
 
-/** The report of a comparison that came to its end. */
-export function verifyReport(object: QualifiedName, result: VerifyResult): VerifyReport {
+/** The report of a comparison that came to its end. `leftOut`: columns that were not part of it. */
+export function verifyReport(object: QualifiedName, result: VerifyResult, leftOut: readonly string[] = []): VerifyReport {
   return {
     object: formatObjectName(object),
     source_rows: result.sourceRows,
@@ -15,7 +15,7 @@ export function verifyReport(object: QualifiedName, result: VerifyResult): Verif
     missing: result.missing,
     extra: result.extra,
     different: result.different,
-    unverified: result.unverifiedReason === null ? null : `${rowsText(result.unverifiedRows)}: ${result.unverifiedReason}`,
+    unverified: unverifiedText(result, leftOut),
     sample_keys: result.sampleKeys,
     position: formatLsn(result.position),
   };
@@ -42,6 +42,13 @@ export function unverifiedReport(object: QualifiedName, error: unknown, position
 /** Whether nothing is wrong and nothing is in doubt: only then may `millrace verify` end with 0. */
 export function isClean(report: VerifyReport): boolean {
   return report.missing + report.extra + report.different === 0 && report.unverified === null;
+}
+
+function unverifiedText({ unverifiedRows, unverifiedReason }: VerifyResult, leftOut: readonly string[]): string | null {
+  const rows = unverifiedReason === null ? [] : [`${rowsText(unverifiedRows)}: ${unverifiedReason}`];
+  const names = leftOut.map((name) => JSON.stringify(name)).join(', ');
+  const columns = leftOut.length === 0 ? [] : [`not compared, since it takes a source of PostgreSQL 16 or later: ${names}`];
+  return rows.length + columns.length === 0 ? null : [...rows, ...columns].join('; ');
 }
 
 function rowsText(rows: number): string {

@@ -1,4 +1,5 @@
 // The statements that compare rows without fetching them: each row becomes a hash of its columns' text, the same on every server.
+import { convertedText } from '../../destination/convert.sql.ts';
 import { must } from '../../lib/assert.ts';
 import type { ComparedTable } from '../../model/verify.ts';
 import { quoteIdent, quoteName } from '../../pg/ident.ts';
@@ -64,7 +65,7 @@ export function bucketsSql(table: HashedTable, digits: number): string {
 export function listSql(table: HashedTable, digits: number): string {
   const wanted = 'IN (SELECT w.name FROM pg_catalog.unnest($1::pg_catalog.text[]) AS w (name))';
   if (isKeyed(table)) {
-    const key = table.key.map((name) => outputText(name)).join(', ');
+    const key = table.key.map((name) => columnText(table, name)).join(', ');
     return `SELECT ${key}, ${rowHash(table)} FROM ${from(table)} WHERE pg_catalog.left(${keyHash(table)}, ${digits}) ${wanted}`;
   }
   return `
@@ -88,7 +89,7 @@ export function readByKeySql(table: HashedTable, keys: number): string {
   const names = table.key.map((_, column) => `k${column}`);
   const matches = table.key.flatMap((name, column) => [
     `t.${quoteIdent(name)} ${must(table.keyParts[column], 'the type of a key column').equals} w.k${column}`,
-    `${outputText(name)} = pg_catalog.concat(w.k${column})`,
+    `${columnText(table, name)} = ${printed(table, name, `w.k${column}`)}`,
   ]);
   return readSql(
     `SELECT w.n, ${rowHash(table)} AS d, ${VERSION} AS v
@@ -137,25 +138,37 @@ function from(table: ComparedTable): string {
 
 const NO_MASKS: NonNullable<ComparedTable['masks']> = new Map();
 
+function columnText(table: HashedTable, column: string): string {
+  return printed(table, column, `t.${quoteIdent(column)}`);
+}
+
 /**
  * Text by the type's output function. A cast to text would not do: it strips the blanks of `bpchar`, and users can define casts.
  * The collation is fixed, since columns of different collations can't be put together otherwise.
  */
-function outputText(column: string): string {
-  return `(pg_catalog.concat(t.${quoteIdent(column)}) COLLATE pg_catalog."C")`;
+function printed({ conversions }: HashedTable, column: string, value: string): string {
+  const text = `pg_catalog.concat(${value})`;
+  const conversion = conversions?.get(column);
+  return `(${conversion === undefined ? text : convertedText(conversion, { value, text })} COLLATE pg_catalog."C")`;
 }
 
 /** `IS NOT DISTINCT FROM NULL`, because a composite value whose fields are all NULL `IS NULL` without being it. */
-function nullableText(column: string): string {
-  return `CASE WHEN t.${quoteIdent(column)} IS NOT DISTINCT FROM NULL THEN NULL ELSE ${outputText(column)} END`;
+function nullableText(table: HashedTable, column: string): string {
+  return `CASE WHEN t.${quoteIdent(column)} IS NOT DISTINCT FROM NULL THEN NULL ELSE ${columnText(table, column)} END`;
 }
 
 function rowHash(table: HashedTable): string {
-  return hash(table, table.columns.map(nullableText));
+  return hash(
+    table,
+    table.columns.map((column) => nullableText(table, column)),
+  );
 }
 
 function keyHash(table: HashedTable): string {
-  return hash(table, table.key.map(outputText));
+  return hash(
+    table,
+    table.key.map((column) => columnText(table, column)),
+  );
 }
 
 /**

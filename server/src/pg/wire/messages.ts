@@ -77,6 +77,7 @@ export interface ServerMessage {
   readonly column?: string;
   readonly dataType?: string;
   readonly constraint?: string;
+  readonly routine?: string;
 }
 
 /** Reads an ErrorResponse or NoticeResponse; fields that we don't know are skipped, as the manual asks. */
@@ -183,6 +184,7 @@ const FIELD_NAMES: ReadonlyMap<number, keyof ServerMessage> = new Map([
   [0x63, 'column'], // c
   [0x64, 'dataType'], // d
   [0x6e, 'constraint'], // n
+  [0x52, 'routine'], // R
 ]);
 
 const TRANSACTION_STATUS: ReadonlyMap<number, TransactionStatus> = new Map([
