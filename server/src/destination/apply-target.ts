@@ -3,7 +3,7 @@ import type { PgSession, Row } from '../db/session.ts';
 import { MillraceError } from '../model/error.ts';
 import { objectLabel } from '../model/table.ts';
 import { type QualifiedName, quoteIdent } from '../pg/ident.ts';
-import type { KeptChanges } from './kept-columns.ts';
+import type { Kept } from './kept-columns.ts';
 
 /**
  * - `update`: nothing at the destination watches single rows, and the key is all that is unique: new rows are copied in, changed ones
@@ -39,7 +39,7 @@ export interface ApplyTarget {
   /** Without a historical load, a change of some columns may meet a row that never came: there is nothing to change then. */
   readonly rowsMayBeMissing: boolean;
   /** What the table keeps beyond the present rows; absent: nothing. */
-  readonly keeps?: KeptChanges | undefined;
+  readonly keeps?: Kept | undefined;
 }
 
 /** Which object a target is for. */
@@ -51,7 +51,7 @@ export interface TargetRequest {
   /** Whether the table holds only what changed since the pipeline began; false when absent. */
   readonly withoutHistory?: boolean | undefined;
   /** What the table keeps beyond the present rows; absent: nothing. */
-  readonly keeps?: KeptChanges | undefined;
+  readonly keeps?: Kept | undefined;
 }
 
 /** Reads the target's facts from the destination's catalogue. Throws `object_schema_changed` when the table or its key is gone. */

@@ -3,9 +3,10 @@ import type { PgSession } from '../db/session.ts';
 import { type DestinationTable, writtenColumns } from '../model/destination-table.ts';
 import type { Layout } from '../model/layout.ts';
 import { keptBy } from './kept-columns.ts';
-import { dropSideTable } from './load.sql.ts';
+import { analyze, dropSideTable } from './load.sql.ts';
 import { type LoadPlace, requireRows, type Swap, swapIn } from './load-place.ts';
 import { insertLoaded, type LoadMoment, noteEmptyLoad } from './log.sql.ts';
+import { compareLoaded } from './versions.sql.ts';
 
 /** Whether rows of this layout are ever replaced: loads of all others go beside the table, and add to it. */
 export function keepsThePast(layout: Layout): boolean {
@@ -25,8 +26,14 @@ export async function land(
   if (kept === null) return swapIn(session, place, swap);
   const { side } = place;
   if (swap.rows !== null) await requireRows(session, side, swap.rows);
-  const columns = writtenColumns(table).map((column) => column.name);
-  await session.query(noteEmptyLoad(side, { table, columns }, kept, moment), []);
-  await session.query(insertLoaded(side, { table, columns }, kept, moment), []);
+  const target = { table, columns: writtenColumns(table).map((column) => column.name) };
+  if (kept.kind === 'changes') {
+    await session.query(noteEmptyLoad(side, target, kept, moment), []);
+    await session.query(insertLoaded(side, target, kept, moment), []);
+  } else {
+    const key = table.identity.kind === 'key' ? table.identity.columns : [];
+    await session.query(analyze(side), []);
+    for (const statement of compareLoaded(side, target, kept, { key, takenAt: moment.takenAt })) await session.query(statement, []);
+  }
   await session.query(dropSideTable(side), []);
 }

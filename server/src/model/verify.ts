@@ -18,15 +18,17 @@ export interface ComparedTable extends QualifiedName {
 
 /**
  * How a table that keeps more than the present rows tells them, by names of its own columns. `newest`: of each key the last row since the
- * last load or TRUNCATE, unless it is a delete.
+ * last load or TRUNCATE, unless it is a delete. `current`: the rows for which a column says so.
  */
-export type PresentRows = {
-  readonly kind: 'newest';
-  readonly change: string;
-  readonly lsn: string;
-  readonly sequence: string;
-  readonly words: ChangeWords;
-};
+export type PresentRows =
+  | {
+      readonly kind: 'newest';
+      readonly change: string;
+      readonly lsn: string;
+      readonly sequence: string;
+      readonly words: ChangeWords;
+    }
+  | { readonly kind: 'current'; readonly current: string };
 
 /** An object as both sides see it. */
 export interface VerifyPlan {

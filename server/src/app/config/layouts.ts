@@ -1,7 +1,17 @@
 // What a pipeline's preset and the options beside it come to: one layout, or the places where they contradict each other.
 import type { FilePipeline } from '@millrace/contract/file';
-import { DEFAULT_RAW_SCHEMA, type Layout, PRESETS } from '../../model/layout.ts';
+import { DEFAULT_RAW_SCHEMA, type Layout, PRESETS, type SyncMode } from '../../model/layout.ts';
 import type { Place } from './place.ts';
+
+/** An object's own `sync_mode` must go with the pipeline's layout. `place` is the object's. */
+export function refuseObjectMode(syncMode: SyncMode | null, layout: Layout, place: Place): void {
+  if (syncMode !== null && syncMode !== 'incremental_append_deduped' && layout.history)
+    place.problem(
+      'sync_mode',
+      `sync_mode: ${syncMode} with history: true`,
+      'remove the line, or give the object a pipeline without history',
+    );
+}
 
 /** The layout of the pipeline's objects. An option that is written out wins over the preset. */
 export function readLayout(raw: FilePipeline, place: Place): Layout {
@@ -23,7 +33,15 @@ export function readLayout(raw: FilePipeline, place: Place): Layout {
 }
 
 /** Options that would each say something else of what becomes of a row. */
-function refuseContradictions({ syncMode, deletes }: Layout, place: Place): void {
-  if (deletes !== 'hard' && syncMode === 'incremental_append')
+function refuseContradictions({ syncMode, deletes, history }: Layout, place: Place): void {
+  if (history && syncMode !== 'incremental_append_deduped')
+    place.problem(
+      'sync_mode',
+      `sync_mode: ${syncMode} with history: true`,
+      'remove one of the two lines: versions are made of each change',
+    );
+  if (deletes === 'hard') return;
+  if (history) place.problem('deletes', `deletes: ${deletes} with history: true`, 'remove the line: a delete ends a version, which stays');
+  else if (syncMode === 'incremental_append')
     place.problem('deletes', `deletes: ${deletes} with sync_mode: ${syncMode}`, 'remove the line: every delete is a row of the table');
 }

@@ -3,7 +3,7 @@ import { didYouMean } from '@millrace/contract/did-you-mean';
 import type { FilePipeline } from '@millrace/contract/file';
 import { formatObjectName, isObjectNameProblem, parseObjectName } from '@millrace/contract/object-name';
 import type { NamespaceRule } from '../../destination/names.ts';
-import { readLayout } from './layouts.ts';
+import { readLayout, refuseObjectMode } from './layouts.ts';
 import type { Place } from './place.ts';
 import type { DestinationSettings, ObjectSettings, PipelineSettings, SourceSettings } from './settings.ts';
 
@@ -24,6 +24,8 @@ export function readPipeline(name: string, raw: FilePipeline, servers: Servers, 
   refuseSameDatabase(source, destination, place);
   const objects = readObjects(raw, schemas, place.inside('objects'));
   refuseEqualTargets(objects, namespace, place.inside('objects'));
+  const layout = readLayout(raw, place);
+  for (const { key, syncMode } of objects) refuseObjectMode(syncMode, layout, place.inside('objects', key));
   const defaultObjectState = raw.default_object_state ?? 'included';
   if (defaultObjectState === 'skipped' && !objects.some((object) => object.include)) {
     place.warn(
@@ -43,7 +45,7 @@ export function readPipeline(name: string, raw: FilePipeline, servers: Servers, 
     schemas,
     objects: objects.map(({ key: _key, ...settings }) => settings),
     namespace,
-    layout: readLayout(raw, place),
+    layout,
   };
 }
 

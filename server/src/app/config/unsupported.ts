@@ -65,7 +65,6 @@ const ONLY_VALUES = {
   merge_tables: false,
   raw_tables: false,
   types: 'native',
-  history: false,
   detect_deletes: false,
   schema_changes: 'apply',
 } as const;

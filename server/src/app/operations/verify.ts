@@ -185,6 +185,7 @@ const COMPARABLE: ReadonlySet<ObjectRecord['state']> = new Set(['streaming', 'pa
 /** How the table tells the rows that stand for the source's present ones. */
 function presentRows(kept: ReturnType<typeof keptBy>): PresentRows | undefined {
   if (kept === null) return undefined;
+  if (kept.kind === 'versions') return { kind: 'current', current: kept.current };
   const { change, lsn, sequence, words } = kept;
   return { kind: 'newest', change, lsn, sequence, words };
 }
