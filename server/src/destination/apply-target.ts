@@ -5,7 +5,7 @@ import type { MetadataColumn } from '../model/destination-table.ts';
 import type { DeletePolicy } from '../model/layout.ts';
 import { objectLabel } from '../model/table.ts';
 import { type QualifiedName, quoteIdent } from '../pg/ident.ts';
-import type { KeptChanges } from './kept-columns.ts';
+import type { Kept } from './kept-columns.ts';
 import type { RawTarget, RowInput } from './row-input.ts';
 
 /**
@@ -45,7 +45,7 @@ export interface ApplyTarget {
   /** Without a historical load, a change of some columns may meet a row that never came: there is nothing to change then. */
   readonly rowsMayBeMissing: boolean;
   /** What the table keeps beyond the present rows; absent: nothing. */
-  readonly keeps?: KeptChanges | undefined;
+  readonly keeps?: Kept | undefined;
   /** How rows are converted on their way; null: they are not. */
   readonly input: RowInput | null;
   /** Where the records of its changes are kept as json; null: nowhere. Such a target has an `input`. */
@@ -67,7 +67,7 @@ export interface TargetRequest {
   /** `hard` when absent. */
   readonly deletes?: DeletePolicy | undefined;
   /** What the table keeps beyond the present rows; absent: nothing. */
-  readonly keeps?: KeptChanges | undefined;
+  readonly keeps?: Kept | undefined;
   readonly input?: RowInput | null | undefined;
   readonly raw?: RawTarget | null | undefined;
   readonly mergesValues?: boolean | undefined;

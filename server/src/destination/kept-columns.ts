@@ -15,43 +15,84 @@ export interface KeptChanges {
   readonly sequence: string;
 }
 
+/** A table with a row for each version of a row. */
+export interface KeptVersions {
+  readonly kind: 'versions';
+  readonly validFrom: string;
+  readonly validTo: string;
+  readonly current: string;
+  /** Position of the commit that the version began with; NULL when it began with a load. */
+  readonly lsn: string;
+  /** Columns of the metadata set that the end of a version changes, as the server fills them in. */
+  readonly onEnd: readonly { readonly name: string; readonly expression: string }[];
+}
+
+/** What a table keeps beyond the present rows. */
+export type Kept = KeptChanges | KeptVersions;
+
 /** What `layout` makes the table keep beyond the present rows; null: nothing. */
-export function keptBy(layout: Layout): KeptChanges | null {
+export function keptBy(layout: Layout): Kept | null {
+  if (layout.history) return { ...VERSIONS, onEnd: changedByEnd(layout.metadata) };
   return layout.syncMode === 'incremental_append' ? CHANGES_OF[layout.metadata] : null;
 }
 
 /** The part of it that collecting changes depends on. */
 export function keepingOf(layout: Layout): Keeping | undefined {
   const kept = keptBy(layout);
-  return kept === null ? undefined : { kind: kept.kind, words: kept.words };
+  if (kept === null) return undefined;
+  return kept.kind === 'changes' ? { kind: kept.kind, words: kept.words } : { kind: kept.kind };
 }
 
 /** Our columns of a table of this layout, in the order in which they stand after the source's. */
 export function ownColumns(layout: Layout): readonly MetadataColumn[] {
   const kept = keptBy(layout);
   if (kept === null) return metadataColumns(layout);
-  const own = [
+  const own = kept.kind === 'changes' ? logColumns(kept) : versionColumns(kept);
+  const names = new Set(own.map(({ name }) => name));
+  return [...own, ...metadataColumns({ metadata: layout.metadata, deletes: 'hard' }).filter(({ name }) => !names.has(name))];
+}
+
+function logColumns(kept: KeptChanges): readonly MetadataColumn[] {
+  return [
     column(kept.change, 'text', `'${kept.words.load}'::pg_catalog.text`),
     column(kept.lsn, 'pg_lsn', `'0/0'::pg_catalog.pg_lsn`),
     column(kept.committedAt, 'timestamptz', 'pg_catalog.now()'),
     column(kept.sequence, 'int8', '0'),
   ];
-  const names = new Set(own.map(({ name }) => name));
-  return [...own, ...metadataColumns({ metadata: layout.metadata, deletes: 'hard' }).filter(({ name }) => !names.has(name))];
+}
+
+function versionColumns(kept: KeptVersions): readonly MetadataColumn[] {
+  return [
+    column(kept.validFrom, 'timestamptz', 'pg_catalog.now()'),
+    { ...column(kept.validTo, 'timestamptz', 'NULL'), notNull: false },
+    column(kept.current, 'bool', 'true'),
+    { ...column(kept.lsn, 'pg_lsn', 'NULL'), notNull: false },
+  ];
 }
 
 /** An index that a table of ours needs. */
 export interface KeptIndex {
   readonly columns: readonly string[];
+  readonly isUnique: boolean;
+  /** The rows that it is over: those for which this column of ours is true, or false. */
+  readonly only: { readonly column: string; readonly is: boolean } | null;
 }
 
-/** The indexes of a table that keeps more than the present rows. None is unique over all rows of a key: there are many. */
+/**
+ * The indexes of a table that keeps more than the present rows. Of the rows of a key only one is current; of the others the last one's end
+ * must be found where the key comes again.
+ */
 export function keptIndexes({ layout, identity }: Pick<DestinationTable, 'layout' | 'identity'>): readonly KeptIndex[] {
   const kept = keptBy(layout);
   if (kept === null || identity.kind !== 'key') return [];
   const key = identity.columns;
-  const order = key.length + 2 > MAX_INDEX_COLUMNS ? [] : [kept.lsn, kept.sequence];
-  return [{ columns: [...key, ...order] }];
+  const ordered = (order: readonly string[]): readonly string[] =>
+    key.length + order.length > MAX_INDEX_COLUMNS ? key : [...key, ...order];
+  if (kept.kind === 'changes') return [{ columns: ordered([kept.lsn, kept.sequence]), isUnique: false, only: null }];
+  return [
+    { columns: key, isUnique: true, only: { column: kept.current, is: true } },
+    { columns: ordered([kept.validTo]), isUnique: false, only: { column: kept.current, is: false } },
+  ];
 }
 
 /** Source: PostgreSQL manual, "Appendix K. PostgreSQL Limits". */
@@ -80,6 +121,19 @@ const CHANGES_OF: Readonly<Record<MetadataSet, KeptChanges>> = {
   },
   airbyte: { ...PLAIN, committedAt: '_ab_cdc_updated_at' },
 };
+
+const VERSIONS: Omit<KeptVersions, 'onEnd'> = {
+  kind: 'versions',
+  validFrom: '_millrace_valid_from',
+  validTo: '_millrace_valid_to',
+  current: '_millrace_current',
+  lsn: '_millrace_lsn',
+};
+
+function changedByEnd(metadata: MetadataSet): KeptVersions['onEnd'] {
+  const changed = metadataColumns({ metadata, deletes: 'hard' }).filter(({ name }) => name !== VERSIONS.lsn);
+  return changed.flatMap(({ name, onChange }) => (onChange === null ? [] : [{ name, expression: onChange }]));
+}
 
 /** Every row brings its own value: the default only says what a row would be that somebody else put there. */
 function column(name: string, type: string, byDefault: string): MetadataColumn {

@@ -3,9 +3,10 @@ import type { PgSession } from '../db/session.ts';
 import type { DestinationTable } from '../model/destination-table.ts';
 import type { Layout } from '../model/layout.ts';
 import { keptBy } from './kept-columns.ts';
-import { dropSideTable } from './load.sql.ts';
+import { analyze, dropSideTable } from './load.sql.ts';
 import { type LoadPlace, loadTableOf, requireRows, type Swap, swapIn } from './load-place.ts';
 import { insertLoaded, type LoadMoment, noteEmptyLoad } from './log.sql.ts';
+import { compareLoaded } from './versions.sql.ts';
 
 /** Whether rows of this layout are ever replaced: loads of all others go beside the table, and add to it. */
 export function keepsThePast(layout: Layout): boolean {
@@ -26,7 +27,13 @@ export async function land(
   const { side } = place;
   if (swap.rows !== null) await requireRows(session, side, swap.rows);
   const target = loadTableOf(table);
-  await session.query(noteEmptyLoad(side, target, kept, moment), []);
-  await session.query(insertLoaded(side, target, kept, moment), []);
+  if (kept.kind === 'changes') {
+    await session.query(noteEmptyLoad(side, target, kept, moment), []);
+    await session.query(insertLoaded(side, target, kept, moment), []);
+  } else {
+    const key = table.identity.kind === 'key' ? table.identity.columns : [];
+    await session.query(analyze(side), []);
+    for (const statement of compareLoaded(side, target, kept, { key, takenAt: moment.takenAt })) await session.query(statement, []);
+  }
   await session.query(dropSideTable(side), []);
 }

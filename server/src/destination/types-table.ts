@@ -89,6 +89,7 @@ export function planTable(input: TablePlanInput): TablePlan {
     ...widthProblems(columns.length + metadata.length),
     ...nameProblems(columns, metadata),
     ...keyProblems(source.identity, columns, excluded),
+    ...versionProblems(input),
   );
   if (!binary) problems.push(...needBinary.map(({ name }) => textProblem(name, 'another column of the table can not be binary')));
   if (problems.length > 0) return { kind: 'refused', problems };
@@ -252,6 +253,19 @@ function nameProblems(columns: readonly DestinationColumn[], metadata: readonly 
     const cause = `column ${JSON.stringify(name)} has the name of a metadata column`;
     return [{ errorName: 'name_collision', column: name, cause, fix: 'Choose another set of `metadata_columns`, or skip the object.' }];
   });
+}
+
+/** Versions are told by their key. */
+function versionProblems({ layout, source }: TablePlanInput): readonly TableProblem[] {
+  if (!layout.history || source.identity.kind === 'key') return [];
+  return [
+    {
+      errorName: 'identity_missing',
+      column: null,
+      cause: 'the table has no key by which versions of a row could be told from other rows',
+      fix: 'Give the table a primary key, or REPLICA IDENTITY USING INDEX over columns that are NOT NULL; or skip the object.',
+    },
+  ];
 }
 
 /** A key must arrive with every change and must not change its text by itself. Columns that are refused anyway need no second reason. */

@@ -28,7 +28,7 @@ export type ComparedFilter = Pick<ComparedTable, 'masks' | 'condition'>;
 
 /**
  * How a table that keeps more than the present rows tells them, by names of its own columns. `newest`: of each key the last row since the
- * last load or TRUNCATE, unless it is a delete. `unmarked`: by a condition over the alias `t`.
+ * last load or TRUNCATE, unless it is a delete. `current`: the rows for which a column says so. `unmarked`: by a condition over the alias `t`.
  */
 export type PresentRows =
   | { readonly kind: 'unmarked'; readonly condition: string }
@@ -38,7 +38,8 @@ export type PresentRows =
       readonly lsn: string;
       readonly sequence: string;
       readonly words: ChangeWords;
-    };
+    }
+  | { readonly kind: 'current'; readonly current: string };
 
 /** An object as both sides see it. */
 export interface VerifyPlan {

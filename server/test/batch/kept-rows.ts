@@ -14,7 +14,7 @@ export interface LogRow {
 }
 
 /** All rows that segments name, as hex values or null. */
-function rowsIn({ bytes, segments }: CopyRows, format: TransferFormat): readonly MemoryRow[] {
+export function rowsIn({ bytes, segments }: CopyRows, format: TransferFormat): readonly MemoryRow[] {
   const parts: Buffer[] = [];
   for (let i = 0; i < segments.bounds.length; i += 2) parts.push(bytes.subarray(segments.bounds[i], segments.bounds[i + 1]));
   const rows = parseRows(Buffer.concat(parts), format);
@@ -57,7 +57,7 @@ function bytesOf(hex: string | null | undefined): Buffer {
   return Buffer.from(hex ?? '', 'hex');
 }
 
-function lsnOf(bytes: Buffer, format: TransferFormat): bigint {
+export function lsnOf(bytes: Buffer, format: TransferFormat): bigint {
   if (format === 'binary') return bytes.readBigInt64BE();
   const [high = '', low = ''] = bytes.toString().split('/');
   return (BigInt(`0x${high}`) << 32n) + BigInt(`0x${low}`);

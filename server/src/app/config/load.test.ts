@@ -433,7 +433,6 @@ describe('a bad file is refused with line, column and hint', () => {
     ['schedule: {cron: "0 3 * * *", timezone: UTC}'],
     ['frequency_profile: hevo_current'],
     ['merge_tables: true'],
-    ['history: true'],
     ['detect_deletes: true'],
     ['schema_changes: hold'],
     ['sync_mode: full_refresh_append'],
@@ -479,6 +478,12 @@ describe('a bad file is refused with line, column and hint', () => {
 
   test.each([
     ['sync_mode: incremental_append\n    deletes: soft', /^21:5: deletes: soft with sync_mode: incremental_append \| remove the line/],
+    ['history: true\n    deletes: ignore', /^21:5: deletes: ignore with history: true \| remove the line/],
+    ['history: true\n    sync_mode: incremental_append', /^21:5: sync_mode: incremental_append with history: true \| remove one/],
+    [
+      'history: true\n    objects: {public.a: {sync_mode: incremental_append}}',
+      /^21:\d+: sync_mode: incremental_append with history: true/,
+    ],
   ])('what contradicts itself: %s', async (line, problem) => {
     expect(await problemsOf(withPipelineKeys(line))).toEqual([expect.stringMatching(problem)]);
   });

@@ -5,7 +5,7 @@ import { formatObjectName, isObjectNameProblem, parseObjectName } from '@millrac
 import { isReservedSchema, type NamespaceRule } from '../../destination/names.ts';
 import type { Secret } from '../../lib/secret.ts';
 import { readFilter, readMaskSalt } from './filters.ts';
-import { readLayout } from './layouts.ts';
+import { readLayout, refuseObjectMode } from './layouts.ts';
 import type { Place } from './place.ts';
 import type { DestinationSettings, ObjectSettings, PipelineSettings, SourceSettings } from './settings.ts';
 
@@ -26,6 +26,8 @@ export function readPipeline(name: string, raw: FilePipeline, servers: Servers, 
   refuseSameDatabase(source, destination, place);
   const objects = readObjects(raw, schemas, place.inside('objects'), readMaskSalt(raw, place));
   refuseEqualTargets(objects, namespace, place.inside('objects'));
+  const layout = readLayout(raw, place);
+  for (const { key, syncMode } of objects) refuseObjectMode(syncMode, layout, place.inside('objects', key));
   const defaultObjectState = raw.default_object_state ?? 'included';
   if (defaultObjectState === 'skipped' && !objects.some((object) => object.include)) {
     place.warn(
@@ -45,7 +47,7 @@ export function readPipeline(name: string, raw: FilePipeline, servers: Servers, 
     schemas,
     objects: objects.map(({ key: _key, ...settings }) => settings),
     namespace,
-    layout: readLayout(raw, place),
+    layout,
   };
 }
 

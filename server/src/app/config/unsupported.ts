@@ -63,7 +63,6 @@ function refusePipeline(pipeline: FilePipeline, place: Place): void {
 const ONLY_VALUES = {
   frequency_profile: 'free',
   merge_tables: false,
-  history: false,
   detect_deletes: false,
   schema_changes: 'apply',
 } as const;

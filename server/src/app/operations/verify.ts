@@ -215,7 +215,11 @@ const COMPARABLE: ReadonlySet<ObjectRecord['state']> = new Set(['streaming', 'pa
 /** How the table tells the rows that stand for the source's present ones; undefined: all do. */
 function presentRows(layout: Layout): PresentRows | undefined {
   const kept = keptBy(layout);
-  if (kept !== null) return { kind: 'newest', change: kept.change, lsn: kept.lsn, sequence: kept.sequence, words: kept.words };
+  if (kept?.kind === 'versions') return { kind: 'current', current: kept.current };
+  if (kept?.kind === 'changes') {
+    const { change, lsn, sequence, words } = kept;
+    return { kind: 'newest', change, lsn, sequence, words };
+  }
   const metadata = metadataColumns(layout);
   return metadata.some(({ isMark }) => isMark) ? { kind: 'unmarked', condition: unmarkedRows(metadata, 't') } : undefined;
 }

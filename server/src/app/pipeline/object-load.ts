@@ -3,6 +3,7 @@ import { formatObjectName } from '@millrace/contract/object-name';
 import type { PgSession } from '../../db/session.ts';
 import { addKeys, createDestinationTable, dropDestinationTable } from '../../destination/ddl.ts';
 import { dropStaleKeys } from '../../destination/ddl-keys.ts';
+import { dropStaleKeptIndexes } from '../../destination/ddl-kept.ts';
 import { keepsThePast, land } from '../../destination/land.ts';
 import { isIntact, loadPlace, loadTableOf } from '../../destination/load-place.ts';
 import { readRelations } from '../../destination/introspect.ts';
@@ -155,6 +156,7 @@ async function makeTable(session: PgSession, fence: Fence, planned: LoadableObje
     const made = await createDestinationTable(session, owner, outcome);
     if (made.kind === 'created' || record === null || record.copyGeneration === 0) return 'created';
     await dropStaleKeys(session, fence, outcome.table);
+    await dropStaleKeptIndexes(session, fence, outcome.table);
     // A load that was interrupted goes on where it put its rows: beside the table if it was a reload.
     if (record.state !== 'copying' || record.restartRequested) return 'rows_stay';
     return (await hasSideTable(session, outcome.table)) ? 'rows_stay' : 'created';

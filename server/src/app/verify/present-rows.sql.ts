@@ -4,7 +4,9 @@ import { quoteIdent, quoteLiteral } from '../../pg/ident.ts';
 
 /** A query for the present rows of `from`, a table as SQL text, with the system columns that tell physical rows apart. */
 export function presentRowsSql(table: ComparedTable, from: string, present: PresentRows): string {
-  const columns = table.columns.map(quoteIdent).join(', ');
+  const columns = table.columns.map((name) => `x.${quoteIdent(name)}`).join(', ');
+  if (present.kind === 'current')
+    return `SELECT x.tableoid, x.xmin, x.ctid, ${columns} FROM ${from} AS x WHERE x.${quoteIdent(present.current)}`;
   if (present.kind === 'unmarked') {
     const own = [...new Set([...table.columns, ...table.key])].map((name) => `, t.${quoteIdent(name)}`).join('');
     return `SELECT t.tableoid, t.xmin, t.ctid${own} FROM ${from} AS t WHERE ${present.condition}`;
@@ -14,7 +16,7 @@ export function presentRowsSql(table: ComparedTable, from: string, present: Pres
   const [change, lsn, sequence] = [present.change, present.lsn, present.sequence].map(quoteIdent);
   const voids = `IN (${quoteLiteral(words.load)}, ${quoteLiteral(words.truncate)})`;
   return `
-    SELECT n.tableoid, n.xmin, n.ctid, ${columns} FROM (
+    SELECT n.* FROM (
       SELECT DISTINCT ON (${key}) x.tableoid, x.xmin, x.ctid, x.${change}, ${columns}
       FROM ${from} AS x
       WHERE x.${change} <> ${quoteLiteral(words.truncate)}

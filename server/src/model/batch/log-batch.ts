@@ -1,10 +1,11 @@
 // The changes of one object whose table keeps every change as a row: nothing is compacted, and each row says what happened and when.
+import { must } from '../../lib/assert.ts';
 import { type Lsn, LSN_ZERO } from '../../pg/lsn.ts';
+import { BatchKeys, UNKNOWN_KEY } from './batch-keys.ts';
 import type { ChangeOrigin, ChangeWords } from './change-origin.ts';
 import { GrowBuffer } from './grow-buffer.ts';
-import { KeyIndex } from './key-index.ts';
 import type { ChangeCounts, ChangeOutcome, RowShape } from './object-batch.ts';
-import { appendNewKey, appendNewRow, type OldRow } from './old-row.ts';
+import { appendNewRow, type OldRow } from './old-row.ts';
 import { appendNulls, encodeFields, extendRow } from './own-fields.ts';
 import { type PartialRow, PartialRows } from './partial-rows.ts';
 import type { RowSlice, TupleSlice } from './row-format.ts';
@@ -41,6 +42,13 @@ const ABSENT = 'absent';
 /** The last row that was logged of a key: `base` names the row that has its unknown columns. */
 type Image = typeof ABSENT | (PartialRow & { readonly base: RowSlice | null });
 
+interface KeyedUpdate {
+  /** Null: the key did not change. */
+  readonly old: OldRow | null;
+  readonly tuple: TupleSlice;
+  readonly keyColumns: readonly number[];
+}
+
 /** Collects the changes of one object. Set `origin` before each. */
 export class LogBatch {
   readonly keeps = 'changes';
@@ -56,17 +64,18 @@ export class LogBatch {
   readonly #rows = new GrowBuffer();
   readonly #whole = new Segments();
   readonly #partials: PartialRows;
-  #keys = new KeyIndex();
+  #keys: BatchKeys | null;
   #images: (Image | undefined)[] = [];
 
   constructor(shape: RowShape, words: ChangeWords) {
     this.shape = shape;
     this.#words = words;
+    this.#keys = this.#newKeys();
     this.#partials = new PartialRows(shape.format, shape.columns.length, LOG_FIELDS);
   }
 
   get sizeBytes(): number {
-    return this.#rows.length + this.#keys.keys.length + this.#partials.sizeBytes + this.#keys.count * ENTRY_BYTES;
+    return this.#rows.length + this.#partials.sizeBytes + (this.#keys?.sizeBytes ?? 0);
   }
 
   get isEmpty(): boolean {
@@ -97,7 +106,7 @@ export class LogBatch {
         return 'done';
       }
       case 'key':
-        return this.#updateByKey(old, tuple, identity.columns);
+        return this.#updateByKey(must(this.#keys, 'the keys'), { old, tuple, keyColumns: identity.columns });
     }
   }
 
@@ -113,7 +122,7 @@ export class LogBatch {
     const start = this.#rows.length;
     appendNulls(this.shape.format.name, this.#rows, this.shape.columns.length);
     this.#addWhole(start, this.#words.truncate);
-    this.#keys = new KeyIndex();
+    this.#keys = this.#newKeys();
     this.#images = [];
   }
 
@@ -123,14 +132,14 @@ export class LogBatch {
   }
 
   /** A change of the key is a delete of the old key and an insert of the new one: a log by key would otherwise keep the old row alive. */
-  #updateByKey(old: OldRow | null, tuple: TupleSlice, keyColumns: readonly number[]): ChangeOutcome {
-    const oldEntry = this.#entryOf(old?.tuple ?? tuple);
+  #updateByKey(keys: BatchKeys, { old, tuple, keyColumns }: KeyedUpdate): ChangeOutcome {
+    const oldEntry = keys.entryOf(old?.tuple ?? tuple);
     if (oldEntry === UNKNOWN_KEY) return 'unmatched';
-    const entry = old === null ? oldEntry : this.#newEntry(old, tuple, keyColumns);
+    const entry = old === null ? oldEntry : keys.newEntry(old, tuple);
     if (entry === UNKNOWN_KEY) return 'unmatched';
     const image = this.#images[oldEntry];
     if (image === ABSENT) return 'unmatched';
-    const baseKey = image?.base ?? this.#keySlice(oldEntry);
+    const baseKey = image?.base ?? keys.slice(oldEntry);
     if (entry !== oldEntry && old !== null && this.#remove(old.tuple) !== 'done') return 'unmatched';
     let start = this.#rows.length;
     let unknown = old === null ? this.#append(tuple) : this.#appendNew(old, tuple, keyColumns);
@@ -197,33 +206,15 @@ export class LogBatch {
 
   /** `NO_KEY` for tables whose rows have none, `UNKNOWN_KEY` when the tuple lacks it. */
   #entryOf(tuple: TupleSlice): number {
+    return this.#keys === null ? NO_KEY : this.#keys.entryOf(tuple);
+  }
+
+  #newKeys(): BatchKeys | null {
     const { identity, format } = this.shape;
-    if (identity.kind !== 'key') return NO_KEY;
-    const { keys } = this.#keys;
-    const at = keys.length;
-    if (format.appendColumns(keys, tuple, identity.columns) === 0) return this.#keys.resolve(at);
-    keys.length = at;
-    return UNKNOWN_KEY;
-  }
-
-  #newEntry(old: OldRow, tuple: TupleSlice, keyColumns: readonly number[]): number {
-    const { keys } = this.#keys;
-    const at = keys.length;
-    if (appendNewKey(this.shape.format, keys, old.tuple, tuple, keyColumns) === 0) return this.#keys.resolve(at);
-    keys.length = at;
-    return UNKNOWN_KEY;
-  }
-
-  /** A copy: the arena of keys may be given up while rows still need theirs. */
-  #keySlice(entry: number): RowSlice {
-    const bytes = Buffer.from(this.#keys.keys.bytes.subarray(this.#keys.startOf(entry), this.#keys.endOf(entry)));
-    return { bytes, start: 0, end: bytes.length };
+    return identity.kind === 'key' ? new BatchKeys(format, identity.columns) : null;
   }
 }
 
 const OLD_KEY = 0x4b; // 'K'
 const OLD_ROW = 0x4f; // 'O'
-const NO_KEY = -1;
-const UNKNOWN_KEY = -2;
-/** What a key costs beside its bytes. */
-const ENTRY_BYTES = 96;
+const NO_KEY = -2;
