@@ -22,6 +22,7 @@ import type { ReplicationNames } from '../../source/slot-name.ts';
 import { readPendingChanges } from '../../source/verify-pending.ts';
 import { readSlotPosition, readSourceLsn, waitForOpenTransactions } from '../../source/verify-position.ts';
 import { filterOf, type PipelineSettings } from '../config/settings.ts';
+import { publishedCondition } from '../pipeline/conditions.ts';
 import { pipelineNames } from '../pipeline/names.ts';
 import { unverifiedReport, verifyReport } from '../verify/report.ts';
 import { VERIFY_SETTINGS, verifyObject } from '../verify/verify-object.ts';
@@ -135,7 +136,13 @@ class PipelineVerification {
       const cause = 'the file asks for other columns, masks or rows than those that were loaded: let the pipeline run first';
       return unverifiedReport(record.source, new MillraceError('transition_refused', { cause }), position);
     }
-    const plan = planVerify(table, { ...record.destination, columns: record.columns, identity: record.identity }, { masks: filter?.masks });
+    const condition = filter === null || filter.where === null ? undefined : await this.#conditionOf(table, names);
+    if (condition === null) {
+      const cause = 'its rows are not published with the condition that the file asks for: let the pipeline run first';
+      return unverifiedReport(record.source, new MillraceError('transition_refused', { cause }), position);
+    }
+    const loaded = { ...record.destination, columns: record.columns, identity: record.identity };
+    const plan = planVerify(table, loaded, { masks: filter?.masks, condition });
     try {
       const { source, destination } = this.#sessions;
       const progress = this.#progress(record, plan, names);
@@ -169,6 +176,10 @@ class PipelineVerification {
           maxWalBytes: MAX_PENDING_WAL_BYTES,
         }),
     };
+  }
+
+  async #conditionOf(table: SourceTable, { publications }: ReplicationNames): Promise<string | null> {
+    return publishedCondition(await readPublications(this.#sessions.sourceAside, [publications.full, publications.insertOnly]), table);
   }
 
   /** A streaming object is as far as the pipeline; any other is at its own position. */

@@ -18,6 +18,7 @@ import { readPublications } from '../../source/publication.ts';
 import { membershipOf, missingPublication } from '../../source/publication-plan.ts';
 import { columnTypeOids, readTypes } from '../../source/types.ts';
 import { filterOf, layoutOf, type PipelineSettings } from '../config/settings.ts';
+import { judgeConditions, withConditions } from './conditions.ts';
 import { filterTable, withFilter } from './filtered-table.ts';
 import { pipelineNames } from './names.ts';
 
@@ -62,11 +63,17 @@ export async function planPipeline({ source, destination, settings, records }: P
   const names = assignNames(settings.namespace, wanted);
   const { publications } = await pipelineNames(settings, destination);
   const states = await readPublications(source, [publications.full, publications.insertOnly]);
-  const outcomes = await outcomesOf({ source, destination, settings, records }, catalogue, names);
-  const objects = catalogue.tables.map((table, index): PlannedObject => {
+  const verdicts = await judgeConditions({ source, settings, catalogue, states, known });
+  const tables = withConditions(catalogue.tables, verdicts);
+  const outcomes = await outcomesOf({ source, destination, settings, records }, { ...catalogue, tables }, names);
+  const objects = tables.map((table, index): PlannedObject => {
     const record = known.get(nameKey(table)) ?? null;
     const desired = desiredOf(settings, table, { record, isFirstRun: records.length === 0 });
-    const outcome = publishable(outcomes[index] ?? notPlanned(table), table, missingPublication(publications, states, table));
+    const verdict = verdicts.get(nameKey(table));
+    const outcome =
+      verdict?.kind === 'refused'
+        ? verdict
+        : publishable(outcomes[index] ?? notPlanned(table), table, missingPublication(publications, states, table));
     return { source: table, name: names[index] ?? table, desired, record, published: membershipOf(states, table), outcome };
   });
   return { sourceVersion: catalogue.version, objects: refuseMisreadText(objects), ineligible: catalogue.ineligible };

@@ -153,6 +153,10 @@ export class Watcher {
       return;
     }
     if (planned.desired === 'skipped') return;
+    if (known.source.condition !== undefined && planned.source.condition === undefined) {
+      log.warn('the row condition fits the table no more; taking the table out of its publication', { object: label });
+      return this.#reload(planned);
+    }
     if (planned.source.relkind === 'p' && needsReload(diffPartitions(known.source.leaves, planned.source.leaves))) {
       log.warn('partitions changed outside of the log; loading the object again', { object: label });
       return this.#reload(planned);
