@@ -118,7 +118,7 @@ describe('a good file', () => {
       'default_object_state: skipped',
       'schedule: manual',
       'objects:',
-      '  public.orders: {target: orders_eu}',
+      '  public.orders: {target: orders_eu, existing_table: replace}',
       '  \'"My.Schema"."a ""b"""\': {include: false}',
       '  public.customers:',
     );
@@ -128,7 +128,7 @@ describe('a good file', () => {
       defaultObjectState: 'skipped',
       schedule: 'manual',
       objects: [
-        { ...PLAIN_OBJECT, schema: 'public', name: 'orders', target: 'orders_eu' },
+        { ...PLAIN_OBJECT, schema: 'public', name: 'orders', target: 'orders_eu', existingTable: 'replace' },
         { ...PLAIN_OBJECT, schema: 'My.Schema', name: 'a "b"', include: false },
         { ...PLAIN_OBJECT, schema: 'public', name: 'customers' },
       ],

@@ -102,7 +102,11 @@ async function checkBoth(settings: PipelineSettings, source: PgSession, destinat
     })),
     ...(await checkDestination(destination, {
       pipeline: settings.name,
-      objects: wanted.map((object) => ({ source: object.source, destination: object.name })),
+      objects: wanted.map(({ source: from, name, outcome }) => ({
+        source: from,
+        destination: name,
+        plan: outcome.kind === 'table' ? outcome : undefined,
+      })),
     })),
     ...filterFindings(wanted),
     ...wanted.flatMap((object) =>

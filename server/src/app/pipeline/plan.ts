@@ -1,12 +1,11 @@
 // What a pipeline should replicate, and how: the source's catalogue against the file and the state, before anything is changed.
 import type { PgSession } from '../../db/session.ts';
+import type { TableToCreate } from '../../destination/ddl.ts';
 import { planTables } from '../../destination/ddl-plan.ts';
 import { readCollation } from '../../destination/introspect.ts';
 import { assignNames, nameKey } from '../../destination/names.ts';
 import type { Desired, ObjectRecord } from '../../destination/state-records.ts';
-import type { TypeDefinition } from '../../destination/types-outcome.ts';
 import { type TableProblem, textProblem } from '../../destination/types-table.ts';
-import type { DestinationTable } from '../../model/destination-table.ts';
 import { must } from '../../lib/assert.ts';
 import { MillraceError } from '../../model/error.ts';
 import { objectLabel, type SourceTable } from '../../model/table.ts';
@@ -17,7 +16,7 @@ import type { IneligibleRelation } from '../../source/eligibility.ts';
 import { readPublications } from '../../source/publication.ts';
 import { membershipOf, missingPublication } from '../../source/publication-plan.ts';
 import { columnTypeOids, readTypes } from '../../source/types.ts';
-import { filterOf, layoutOf, type PipelineSettings } from '../config/settings.ts';
+import { existingPolicyOf, filterOf, layoutOf, type PipelineSettings } from '../config/settings.ts';
 import { judgeConditions, withConditions } from './conditions.ts';
 import { filterTable, withFilter } from './filtered-table.ts';
 import { pipelineNames } from './names.ts';
@@ -32,9 +31,7 @@ export interface PlannedObject {
   readonly record: ObjectRecord | null;
   /** `membershipOf()` when the plan was made, before we published anything. */
   readonly published: string | null;
-  readonly outcome:
-    | { readonly kind: 'table'; readonly table: DestinationTable; readonly definitions: readonly TypeDefinition[] }
-    | { readonly kind: 'refused'; readonly error: MillraceError };
+  readonly outcome: ({ readonly kind: 'table' } & TableToCreate) | { readonly kind: 'refused'; readonly error: MillraceError };
 }
 
 export interface PipelinePlan {
@@ -134,7 +131,7 @@ async function outcomesOf(
     const plan = must(plans[index], 'a plan for each table');
     if (view.kind === 'refused') return { kind: 'refused', error: refusal(table, view.problems) };
     if (plan.kind === 'refused') return { kind: 'refused', error: refusal(table, plan.problems) };
-    return { ...plan, table: withFilter(plan.table, view) };
+    return { ...plan, table: withFilter(plan.table, view), existing: existingPolicyOf(settings, table) };
   });
 }
 
