@@ -116,6 +116,7 @@ const object = z.strictObject({
   target: identifier.optional(),
   mask: z.record(identifier, mask).optional(),
   rename: z.record(identifier, identifier).optional(),
+  existing_table: z.enum(['empty', 'replace']).optional(),
 });
 
 const schedule = z.union(

@@ -3,6 +3,7 @@ import type { PgSession } from '../db/session.ts';
 import type { DestinationTable } from '../model/destination-table.ts';
 import { dependentsOr } from './ddl.ts';
 import * as sql from './ddl-keys.sql.ts';
+import { isAdopted } from './existing.ts';
 import { readRelations } from './introspect.ts';
 import { ownName } from './names.ts';
 import { holdEpoch } from './state.ts';
@@ -17,7 +18,7 @@ export async function dropStaleKeys(session: PgSession, fence: Fence, table: Des
   await session.transaction('BEGIN', async () => {
     await holdEpoch(session, fence);
     const [relation] = await readRelations(session, [table]);
-    if (relation === undefined) return;
+    if (relation === undefined || (await isAdopted(session, relation.oid))) return;
     const found = (await session.query(sql.KEYS_OF_TABLE, [relation.oid])).map(([name, isPrimary, isDeferrable, columns]) => ({
       name: name ?? '',
       isPrimary: isPrimary === 't',

@@ -114,7 +114,7 @@ describe('creating a destination table', () => {
   });
 
   test.each([
-    'CREATE TABLE public.t (x int)',
+    'CREATE TABLE public.t (y int)',
     'CREATE VIEW public.t AS SELECT 1 AS x',
     'CREATE SEQUENCE public.t',
     "CREATE TYPE public.t AS ENUM ('x')",

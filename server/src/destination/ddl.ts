@@ -9,6 +9,7 @@ import * as sql from './ddl.sql.ts';
 import { addKeptIndexes } from './ddl-kept.ts';
 import { ensureRawTable } from './ddl-raw.ts';
 import { ensureTypes } from './ddl-types.ts';
+import { type ExistingPolicy, isAdopted, markAdopted, notOursToDrop, requireFitting, requireStillFitting } from './existing.ts';
 import { type ExistingColumn, readColumns, readRelations, readSchemas, readServerFacts } from './introspect.ts';
 import { holdEpoch, setObjectState } from './state.ts';
 import * as stateSql from './state.sql.ts';
@@ -26,18 +27,24 @@ export interface TableOwner {
 export interface TableToCreate {
   readonly table: DestinationTable;
   readonly definitions: readonly TypeDefinition[];
+  /** What to do with a table that others made. Absent: `empty`. */
+  readonly existing?: ExistingPolicy | undefined;
 }
 
-/** `created`: made just now, empty. `found`: it was ours already, with these very columns, and may hold rows. */
+/**
+ * `created`: made just now, empty. `found`: it was this object's already, with these very columns, and may hold rows. `adopted` and
+ * `adopted_with_rows`: others made it, and from now on it is this object's to fill.
+ */
 export interface CreatedTable {
-  readonly kind: 'created' | 'found';
+  readonly kind: 'created' | 'found' | 'adopted' | 'adopted_with_rows';
   readonly oid: number;
 }
 
 /**
  * Makes schema, types and table in one transaction, and records in the object's state that the table is ours, with its columns and
- * identity. Throws `destination_table_exists` when the name is taken by something that this object did not create,
- * `object_schema_changed` when our own table has other columns, `destination_schema_denied`, `fenced`.
+ * identity. A table that others made is taken into use if it fits. Throws `destination_table_exists` when it does not, or is another
+ * object's, `object_schema_changed` when our own table has other columns, `adopted_table_unfit` when one that we only use has,
+ * `destination_schema_denied`, `fenced`.
  */
 export async function createDestinationTable(session: PgSession, owner: TableOwner, plan: TableToCreate): Promise<CreatedTable> {
   const { table } = plan;
@@ -51,7 +58,7 @@ export async function createDestinationTable(session: PgSession, owner: TableOwn
       ...plan.definitions.map((definition) => definition.schema),
     ]);
     const [existing] = await readRelations(session, [table]);
-    if (existing !== undefined) await assertOurs(session, owner, { table, oid: existing.oid });
+    const found = existing === undefined ? null : await recognise(session, owner, plan, existing.oid);
     await grantedOr(session, table.schema, async () => {
       await ensureTypes(session, owner.fence.pipeline, plan.definitions);
       if (existing === undefined) await createTable(session, owner, table);
@@ -71,12 +78,14 @@ export async function createDestinationTable(session: PgSession, owner: TableOwn
       identity,
       layout,
     });
-    return { kind: existing === undefined ? 'created' : 'found', oid };
+    if (found !== 'found') await markAdopted(session, owner.fence.pipeline, owner.source, found !== null);
+    return { kind: found ?? 'created', oid };
   });
 }
 
 /**
- * Adds the primary key and the unique index that the table lacks; does nothing when both are there. Blocks writers of the table, not readers.
+ * Adds the primary key and the unique index that the table lacks; does nothing when both are there, or the table is others'. Blocks writers
+ * of the table, not readers.
  * A violation is thrown as the server reports it: the copied rows then are not the source's.
  */
 export async function addKeys(session: PgSession, fence: Fence, table: DestinationTable): Promise<void> {
@@ -84,6 +93,7 @@ export async function addKeys(session: PgSession, fence: Fence, table: Destinati
     await holdEpoch(session, fence);
     const [relation] = await readRelations(session, [table]);
     if (relation === undefined) throw vanished(table);
+    if (await isAdopted(session, relation.oid)) return;
     const indexes = await session.query(sql.UNIQUE_INDEXES, [relation.oid]);
     const hasPrimaryKey = indexes.some((row) => row[0] === 't');
     const hasUniqueKey = indexes.some((row) => sameMembers(JSON.parse(row[1] ?? '[]') as string[], table.uniqueKey));
@@ -95,13 +105,15 @@ export async function addKeys(session: PgSession, fence: Fence, table: Destinati
 
 /**
  * Drops the object's table if it is ours and still there, by OID: a table that somebody else put under its name stays.
- * Throws `destination_has_dependents` when something was built on it. Returns whether a table was dropped.
+ * Throws `destination_has_dependents` when something was built on it, and `adopted_table_unfit` when others made it. Returns whether a table was dropped.
  */
 export async function dropDestinationTable(session: PgSession, owner: TableOwner, tableOid: number): Promise<boolean> {
   return session.transaction('BEGIN', async () => {
     await session.query(sql.LOCK_DDL);
     await holdEpoch(session, owner.fence);
-    const dropped = (await isOurs(session, owner, tableOid)) && (await dropByOid(session, tableOid));
+    const isOwn = await isOurs(session, owner, tableOid);
+    if (isOwn && (await isAdopted(session, tableOid))) throw notOursToDrop(owner.source);
+    const dropped = isOwn && (await dropByOid(session, tableOid));
     await setObjectState(session, owner.fence, owner.source, { destinationOid: null, columns: null, identity: null });
     return dropped;
   });
@@ -126,19 +138,30 @@ async function createTable(session: PgSession, owner: TableOwner, table: Destina
   }
 }
 
-async function assertOurs(
+/** Whose the table is. Throws unless it can take the object's rows. */
+async function recognise(
   session: PgSession,
   owner: TableOwner,
-  found: { readonly table: DestinationTable; readonly oid: number },
-): Promise<void> {
-  if (!(await isOurs(session, owner, found.oid))) throw tableExists(owner, found.table);
-  if (!sameColumns(await readColumns(session, found.oid), found.table)) {
+  plan: TableToCreate,
+  oid: number,
+): Promise<Exclude<CreatedTable['kind'], 'created'>> {
+  const { table } = plan;
+  const request = { table, oid, source: owner.source, policy: plan.existing ?? 'empty' };
+  if (!(await isOurs(session, owner, oid))) {
+    if ((await session.query(stateSql.OWNER_OF_TABLE, [oid])).length > 0) throw tableExists(owner, table);
+    const { holdsRows } = await requireFitting(session, request);
+    return holdsRows ? 'adopted_with_rows' : 'adopted';
+  }
+  if (await isAdopted(session, oid)) {
+    await requireStillFitting(session, request);
+  } else if (!sameColumns(await readColumns(session, oid), table)) {
     throw new MillraceError('object_schema_changed', {
-      cause: `the destination table ${objectLabel(found.table)} has other columns than ${objectLabel(owner.source)} now needs`,
+      cause: `the destination table ${objectLabel(table)} has other columns than ${objectLabel(owner.source)} now needs`,
       object: objectLabel(owner.source),
       side: 'destination',
     });
   }
+  return 'found';
 }
 
 async function isOurs(session: PgSession, owner: TableOwner, tableOid: number): Promise<boolean> {

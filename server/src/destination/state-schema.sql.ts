@@ -5,7 +5,7 @@ import { STATE_SCHEMA } from './names.ts';
 const S = quoteIdent(STATE_SCHEMA);
 
 /** The version that this program writes: the number of migrations. */
-export const STATE_VERSION = 3;
+export const STATE_VERSION = 4;
 
 /** Creates the schema for its owner alone. */
 export const CREATE_SCHEMA: readonly string[] = [`CREATE SCHEMA ${S}`, `REVOKE ALL ON SCHEMA ${S} FROM PUBLIC`];
@@ -34,7 +34,7 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
        updated_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now()
      )`,
 
-    // One row per object. destination_oid is the proof that the table is ours: only such a table is ever dropped.
+    // One row per object. destination_oid is the proof that the table is this object's: only such a table is ever written to.
     `CREATE TABLE ${S}.object (
        pipeline pg_catalog.text NOT NULL REFERENCES ${S}.pipeline (name),
        source_schema pg_catalog.text NOT NULL,
@@ -118,6 +118,8 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
        PRIMARY KEY (pipeline, source_schema, source_name)
      )`,
   ],
+  // Whether the table was there before us: such a table is used, and never altered or dropped.
+  [`ALTER TABLE ${S}.object ADD COLUMN adopted pg_catalog.bool NOT NULL DEFAULT false`],
 ];
 
 /** Drops everything that the migrations made, children first; fails rather than take along what others built on it. */

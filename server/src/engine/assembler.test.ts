@@ -259,6 +259,12 @@ describe('a change without a usable identity', () => {
   });
 });
 
+test('a row that comes into a row filter without a large value is never written, and its object is loaded again', () => {
+  take(begin(100n, 7), relation(ORDERS));
+  const halted = haltOf(() => take({ tag: 'insert', oid: ORDERS, row: [...cells('1'), UNCHANGED] }));
+  expect(halted).toMatchObject({ object: orders, remedy: 'reload', reason: { errorName: 'filter_impossible' } });
+});
+
 test('a message that makes no sense is a protocol error, and no change of it is taken', () => {
   take(begin(100n, 7), relation(ORDERS));
   const cut = encodeMessage(insert(ORDERS, '1', 'a'));

@@ -134,8 +134,9 @@ export class Assembler implements PgoutputSink {
     if (object === null) return;
     const batch = this.#part(object);
     const before = batch.sizeBytes;
-    batch.insert(at(this.#newTuple, bytes, newTuple, end));
+    const outcome = batch.insert(at(this.#newTuple, bytes, newTuple, end));
     this.#grew(batch.sizeBytes - before);
+    if (outcome !== 'done') throw halt(object, 'filter_impossible', describeIncomplete(object), 'reload');
   }
 
   update(relationOid: number, bytes: Buffer, oldKind: OldKind, oldTuple: number, newTuple: number, end: number): void {
@@ -318,6 +319,14 @@ function describeDifference(object: LiveObject, message: RelationMessage): strin
     ...(resized.length > 0 ? [`of another length or precision: ${resized.join(', ')}`] : []),
   ];
   return `the columns of ${objectLabel(object.source)} changed (${parts.join('; ') || 'another order'})`;
+}
+
+/**
+ * An update that brings a row into a publication's row filter comes as an insert, and brings large values only if they changed, or the
+ * old row has them.
+ */
+function describeIncomplete(object: LiveObject): string {
+  return `a row came into the condition of ${objectLabel(object.source)} without its large values, which the source did not send`;
 }
 
 function halt(object: LiveObject, name: ErrorName, cause: string, remedy: 'reload' | 'user'): ObjectHalt {

@@ -179,8 +179,9 @@ export const CATALOGUE = {
     exit: 3,
   }),
   destination_table_exists: entry('2023', 'The destination table exists already', {
-    meaning: 'A table of this name exists that Millrace did not create.',
-    fix: 'Rename the table (ALTER TABLE … RENAME TO …;) or drop it, or give the object another target, or the destination another schema.',
+    meaning:
+      'Something of this name exists that Millrace did not create, and it can not take the rows as it is: its columns, its key, its rights or its rows are in the way.',
+    fix: 'Run what the message shows at the destination; or rename the table (ALTER TABLE … RENAME TO …;) or drop it, or give the object another target, or the destination another schema.',
     retry: 'user',
     exit: 4,
   }),
@@ -428,6 +429,13 @@ export const CATALOGUE = {
     meaning:
       "What the file says under `columns`, `mask`, `rename` or `where` of an object can't be done with the table as it is at the source.",
     fix: 'Mend the lines of the object in the file, or do at the source what the message says, then run again.',
+    retry: 'user',
+    exit: 4,
+  }),
+  adopted_table_unfit: entry('2112', 'A table that was there before fits no more', {
+    meaning:
+      "The object uses a destination table that Millrace did not create, and the source's columns or keys have changed since. Millrace never alters or drops such a table.",
+    fix: 'Run what the message shows at the destination, then: millrace objects restart -f FILE --pipeline NAME SCHEMA.TABLE',
     retry: 'user',
     exit: 4,
   }),

@@ -56,6 +56,30 @@ describe('planning the two publications', () => {
     expect(plan).toMatchObject({ created: ['full', 'ins'], added: [a, b], moved: [], removed: [], streamFrom: ['full', 'ins'] });
   });
 
+  test('publishes the rows that meet a condition, and makes a membership anew whose condition is another', () => {
+    const positive = { ...a, condition: '(id > 0)' };
+    const wanted = { full: [positive], insertOnly: [] };
+    expect(planPublications(NAMES, { full: null, insertOnly: null }, wanted, COLUMNS).statements[0]).toMatch(
+      /FOR TABLE ONLY "public"."a" WHERE \(\(id > 0\)\) WITH/,
+    );
+    const published = (condition: string | null) => state('full', [{ ...member(a), condition }]);
+    const empty = state('ins', []);
+    expect(planPublications(NAMES, { full: published('(id > 0)'), insertOnly: empty }, wanted, COLUMNS).statements).toEqual([]);
+    for (const [found, tables] of [
+      [null, [positive]],
+      ['(id > 1)', [positive]],
+      ['(id > 0)', [a]],
+    ] as const) {
+      const plan = planPublications(NAMES, { full: published(found), insertOnly: empty }, { full: tables, insertOnly: [] }, COLUMNS);
+      expect(plan.statements).toHaveLength(2);
+      expect(plan).toMatchObject({ added: tables, moved: [], removed: [] });
+    }
+    const identified = { ...positive, identity: { kind: 'key', columns: ['id'] } } as const;
+    expect(membershipOf([published('(id > 0)')], identified)).toBe('1/1001');
+    expect(membershipOf([published(null)], identified)).toBe(null);
+    expect(membershipOf([state('full', [], { allTables: true })], identified)).toBe(null);
+  });
+
   test('does nothing when nothing changed', () => {
     const existing = { full: state('full', [member(a)]), insertOnly: state('ins', [member(b)]) };
     expect(planPublications(NAMES, existing, { full: [a], insertOnly: [b] }, COLUMNS)).toMatchObject({

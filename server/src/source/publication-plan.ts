@@ -44,8 +44,10 @@ export interface PublicationMember extends QualifiedName {
   readonly oid: number;
   /** OID of the membership itself: another one when the table was dropped from the publication and added again. */
   readonly membershipOid: number;
-  /** A row filter or a column list would hide changes from us. */
+  /** A column list would hide values from us. */
   readonly filtered: boolean;
+  /** The row filter as the server prints it; null or absent: all rows. */
+  readonly condition?: string | null | undefined;
 }
 
 /** The tables that each publication should hold. */
@@ -102,14 +104,14 @@ export function planPublications(
   }
   const full = planOne(names.full, existing.full, wanted.full, FULL, columns);
   const insertOnly = planOne(names.insertOnly, existing.insertOnly, wanted.insertOnly, INSERT_ONLY, columns);
-  const before = new Set(states.flatMap((state) => state.members.filter((member) => !member.filtered)).map((member) => member.oid));
   const wantedOids = new Set([...wanted.full, ...wanted.insertOnly].map((table) => table.oid));
   const added = [...full.added, ...insertOnly.added];
+  const members = byOid(states.flatMap((state) => state.members));
   return {
     statements: [...full.statements, ...insertOnly.statements],
     created: [...full.created, ...insertOnly.created],
     added,
-    moved: added.filter((table) => before.has(table.oid)),
+    moved: added.filter((table) => members.get(table.oid)?.some((member) => publishes(member, table)) ?? false),
     removed: [...full.dropped, ...insertOnly.dropped].filter((table) => !wantedOids.has(table.oid)),
     mended: [...full.mended, ...insertOnly.mended],
     administered: [],
@@ -124,6 +126,17 @@ export function planPublications(
 export function streamedPublications(names: PublicationNames, states: readonly PublicationState[]): readonly string[] {
   const isAdministered = states.some((state) => !isOurs(state));
   return isAdministered ? states.map((state) => state.name) : [names.full, names.insertOnly];
+}
+
+/** Whether the membership brings exactly the rows of `table` that are wanted, whole. */
+function publishes(member: PublicationMember, table: Pick<SourceTable, 'oid' | 'condition'>): boolean {
+  return member.oid === table.oid && !member.filtered && (member.condition ?? null) === (table.condition ?? null);
+}
+
+function byOid(members: readonly PublicationMember[]): ReadonlyMap<number, readonly PublicationMember[]> {
+  const groups = new Map<number, PublicationMember[]>();
+  for (const member of members) groups.set(member.oid, [...(groups.get(member.oid) ?? []), member]);
+  return groups;
 }
 
 /** Whether our role made the publication, so that its tables are ours to choose. */
@@ -152,11 +165,12 @@ function membershipIn(state: PublicationState, table: SourceTable, needs: 'full'
   const hasActions = insert && truncate && (needs === 'insertOnly' || (update && deletes));
   const isWhole = state.viaRoot || table.relkind === 'r';
   if (!hasActions || !isWhole) return null;
-  if (state.allTables) return `${state.oid}`;
-  const schema = state.schemas.find((candidate) => candidate.schema === table.schema);
+  const takesAllRows = table.condition === undefined;
+  if (state.allTables) return takesAllRows ? `${state.oid}` : null;
+  const schema = takesAllRows ? state.schemas.find((candidate) => candidate.schema === table.schema) : undefined;
   if (schema !== undefined) return `${state.oid}/${schema.membershipOid}`;
-  const member = state.members.find((candidate) => candidate.oid === table.oid);
-  return member === undefined || member.filtered ? null : `${state.oid}/${member.membershipOid}`;
+  const member = state.members.find((candidate) => publishes(candidate, table));
+  return member === undefined ? null : `${state.oid}/${member.membershipOid}`;
 }
 
 /**
@@ -222,10 +236,14 @@ function planOne(
     const statements = asWanted ? [] : [setOptionsSql(name, kind.publish, columns)];
     return { statements, created: [], added: asWanted ? [] : wanted, dropped: [], mended: asWanted ? [] : [name] };
   }
-  const wantedOids = new Set(wanted.map((table) => table.oid));
-  const whole = new Set(state.members.filter((member) => !member.filtered).map((member) => member.oid));
-  const dropped = state.members.filter((member) => !wantedOids.has(member.oid) || member.filtered);
-  const missing = wanted.filter((table) => !whole.has(table.oid));
+  const tables = new Map(wanted.map((table) => [table.oid, table]));
+  const isWanted = (member: PublicationMember): boolean => {
+    const table = tables.get(member.oid);
+    return table !== undefined && publishes(member, table);
+  };
+  const dropped = state.members.filter((member) => !isWanted(member));
+  const kept = new Set(state.members.filter(isWanted).map((member) => member.oid));
+  const missing = wanted.filter((table) => !kept.has(table.oid));
   const statements = [
     ...(state.schemas.length === 0
       ? []

@@ -24,7 +24,8 @@ WHERE p.pubname = ANY ($1::pg_catalog.text[])`;
 export function publicationTablesSql(columns: PublicationColumns): string {
   return `
 SELECT r.prpubid, r.oid, c.oid, n.nspname, c.relname,
-       ${columns.filters ? 'r.prqual IS NOT NULL OR r.prattrs IS NOT NULL' : 'false'} AS filtered
+       ${columns.filters ? 'r.prattrs IS NOT NULL' : 'false'} AS filtered,
+       ${columns.filters ? 'pg_catalog.pg_get_expr(r.prqual, r.prrelid)' : 'NULL::pg_catalog.text'} AS condition
 FROM pg_catalog.pg_publication_rel AS r
 JOIN pg_catalog.pg_class AS c ON c.oid = r.prrelid
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
@@ -39,18 +40,28 @@ FROM pg_catalog.pg_publication_namespace AS s
 JOIN pg_catalog.pg_namespace AS n ON n.oid = s.pnnspid
 WHERE s.pnpubid = ANY ($1::pg_catalog.oid[])`;
 
-/** ONLY, because naming an inheritance parent alone would publish its children too. */
-export function createPublicationSql(name: string, publish: string, tables: readonly QualifiedName[]): string {
-  const list = tables.length === 0 ? '' : ` FOR TABLE ${tableList(tables)}`;
+/** A table with the condition of its rows, as the server printed it; absent: all rows. */
+export interface PublishedTable extends QualifiedName {
+  readonly condition?: string | undefined;
+}
+
+export function createPublicationSql(name: string, publish: string, tables: readonly PublishedTable[]): string {
+  const list = tables.length === 0 ? '' : ` FOR TABLE ${tables.map(publishedTable).join(', ')}`;
   return `CREATE PUBLICATION ${quoteIdent(name)}${list} WITH (publish = ${quoteLiteral(publish)}, publish_via_partition_root = true)`;
 }
 
-export function addTablesSql(name: string, tables: readonly QualifiedName[]): string {
-  return `ALTER PUBLICATION ${quoteIdent(name)} ADD TABLE ${tableList(tables)}`;
+/** ONLY, because naming an inheritance parent alone would publish its children too. */
+export function publishedTable(table: PublishedTable): string {
+  const only = `ONLY ${quoteName(table)}`;
+  return table.condition === undefined ? only : `${only} WHERE (${table.condition})`;
+}
+
+export function addTablesSql(name: string, tables: readonly PublishedTable[]): string {
+  return `ALTER PUBLICATION ${quoteIdent(name)} ADD TABLE ${tables.map(publishedTable).join(', ')}`;
 }
 
 export function dropTablesSql(name: string, tables: readonly QualifiedName[]): string {
-  return `ALTER PUBLICATION ${quoteIdent(name)} DROP TABLE ${tableList(tables)}`;
+  return `ALTER PUBLICATION ${quoteIdent(name)} DROP TABLE ${tables.map((table) => `ONLY ${quoteName(table)}`).join(', ')}`;
 }
 
 export function dropSchemasSql(name: string, schemas: readonly string[]): string {
@@ -69,10 +80,6 @@ export function touchPublicationSql(name: string, viaRoot: boolean): string {
 
 export function dropPublicationSql(name: string): string {
   return `DROP PUBLICATION IF EXISTS ${quoteIdent(name)}`;
-}
-
-function tableList(tables: readonly QualifiedName[]): string {
-  return tables.map((table) => `ONLY ${quoteName(table)}`).join(', ');
 }
 
 /** $1 oid[]: tables. Who holds a lock that a change of a publication (SHARE UPDATE EXCLUSIVE on the table) waits for. */

@@ -6,7 +6,7 @@ import { hasFeature, parseServerVersion } from '../pg/version.ts';
 import { must } from '../lib/assert.ts';
 import { SqlState } from '../pg/sqlstate.ts';
 import { SERVER_VERSION_SQL } from './catalog.sql.ts';
-import { boolAt, groupRows, intAt, textAt } from './catalog-row.ts';
+import { boolAt, groupRows, intAt, optionalTextAt, textAt } from './catalog-row.ts';
 import {
   BLOCKERS_SQL,
   dropPublicationSql,
@@ -128,6 +128,7 @@ async function readStates(session: PgSession, names: readonly string[], columns:
       schema: textAt(member, 3),
       name: textAt(member, 4),
       filtered: boolAt(member, 5),
+      condition: optionalTextAt(member, 6),
     })),
     schemas: (schemas.get(intAt(row, 0)) ?? []).map((schema) => ({ schema: textAt(schema, 1), membershipOid: intAt(schema, 2) })),
   }));

@@ -159,6 +159,46 @@ test('a masked column that is renamed stops its object, and its values go nowher
   expect((await objectStates(pair.destination))['t']).toMatchObject({ state: 'ineligible', code: '2110' });
 });
 
+test('an object that comes to be hashed while others stream in binary form has the stream begin anew, as text', async () => {
+  const pair = await servers.pair();
+  await pair.source.query('CREATE TABLE public.other (id int PRIMARY KEY); CREATE TABLE public.t (id int PRIMARY KEY, mail text)');
+  const settings = { objects: [filteredObject('t', { masks: { email: SHA256 } })] };
+  const running = pair.start({ settings });
+  await pair.untilState('ineligible', 't');
+  await pair.source.query("ALTER TABLE public.t RENAME COLUMN mail TO email; INSERT INTO public.t VALUES (1, 'a')");
+  // The catalogue's digest does not count names of columns: any other change has it read again.
+  await pair.source.query('CREATE TABLE public.third (id int PRIMARY KEY)');
+  await pair.untilState('streaming', 't', 'third');
+  await pair.source.query("INSERT INTO public.t VALUES (2, 'a'); INSERT INTO public.other VALUES (1)");
+  await pair.untilEqual('other');
+  await running.stop();
+  expect(await pair.destination.query('SELECT id, email FROM public.t ORDER BY id')).toEqual(
+    await pair.source.query(`SELECT id, ${hashOf('email')} FROM public.t ORDER BY id`),
+  );
+});
+
+test('a load that is cut short goes on with the same masks, and none of its rows is left unmasked', async () => {
+  const pair = await servers.pair();
+  await pair.once();
+  await pair.source.query(`
+    CREATE TABLE public.t (id int PRIMARY KEY, v text);
+    INSERT INTO public.t SELECT i, pg_catalog.repeat('x', 500) || i FROM pg_catalog.generate_series(1, 2000) AS i`);
+  const settings = { objects: [filteredObject('t', { masks: { v: SHA256 } })] };
+  const gate = await ChunkGate.close(pair.destination);
+  const running = pair.start({ settings, tuning: { chunkBytes: 100_000, workersPerLoad: 1 } });
+  await gate.pass();
+  const stopped = running.stop();
+  await gate.open();
+  await stopped;
+  expect((await objectStates(pair.destination))['t']).toMatchObject({ state: 'copying' });
+  await pair.source.query("UPDATE public.t SET v = 'changed' || id WHERE id % 10 = 0; DELETE FROM public.t WHERE id % 7 = 0");
+  await pair.once({ settings, tuning: { chunkBytes: 100_000 } });
+  expect(await pair.destination.query('SELECT id, v FROM public.t ORDER BY id')).toEqual(
+    await pair.source.query(`SELECT id, ${hashOf('v')} FROM public.t ORDER BY id`),
+  );
+  expect(await pair.destination.query('SELECT copy_generation FROM _millrace.object')).toEqual([['1']]);
+});
+
 test('another salt, another mask and none load the object again', async () => {
   const pair = await servers.pair();
   await pair.source.query("CREATE TABLE public.t (id int PRIMARY KEY, v text); INSERT INTO public.t VALUES (1, 'a'), (2, NULL)");

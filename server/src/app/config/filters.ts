@@ -1,5 +1,6 @@
 // Reads which part of a table an object brings: its columns, masks, new names and condition, and the salt of the pipeline's hashes.
 import type { FileObject, FilePipeline } from '@millrace/contract/file';
+import { readExpression } from '../../destination/types-expression.ts';
 import { Secret } from '../../lib/secret.ts';
 import type { Mask, ObjectFilter } from '../../model/object-filter.ts';
 import type { Place } from './place.ts';
@@ -42,8 +43,9 @@ export function readFilter(object: FileObject, salt: Secret | null, place: Place
     }
   }
   refuseEqualNames(renames, place.inside('rename'));
-  if (columns === null && masks.size === 0 && renames.size === 0) return null;
-  return { columns, masks, renames, where: null };
+  const where = readCondition(object, place);
+  if (columns === null && masks.size === 0 && renames.size === 0 && where === null) return null;
+  return { columns, masks, renames, where };
 }
 
 /** Random salts are longer; this only keeps out what people make up. */
@@ -57,6 +59,18 @@ function readMasks(object: FileObject, salt: Secret | null): ReadonlyMap<string,
     return [column, { kind: 'fixed', text: mask.fixed }];
   });
   return new Map(masks);
+}
+
+/** Nothing may lead out of the parentheses that the text is put into; whether it makes sense is the server's to say. */
+function readCondition({ where }: FileObject, place: Place): string | null {
+  if (where === undefined) return null;
+  if (readExpression(where).kind === 'unreadable')
+    place.problem(
+      'where',
+      'where is not one closed expression',
+      'write one condition without ; or comments, with every quote and bracket closed',
+    );
+  return where.trim();
 }
 
 function refuseTwins(columns: readonly string[] | null, place: Place): void {

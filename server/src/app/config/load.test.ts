@@ -119,7 +119,7 @@ describe('a good file', () => {
       'default_object_state: skipped',
       'schedule: manual',
       'objects:',
-      '  public.orders: {target: orders_eu}',
+      '  public.orders: {target: orders_eu, existing_table: replace}',
       '  \'"My.Schema"."a ""b"""\': {include: false}',
       '  public.customers:',
     );
@@ -129,7 +129,7 @@ describe('a good file', () => {
       defaultObjectState: 'skipped',
       schedule: 'manual',
       objects: [
-        { ...PLAIN_OBJECT, schema: 'public', name: 'orders', target: 'orders_eu' },
+        { ...PLAIN_OBJECT, schema: 'public', name: 'orders', target: 'orders_eu', existingTable: 'replace' },
         { ...PLAIN_OBJECT, schema: 'My.Schema', name: 'a "b"', include: false },
         { ...PLAIN_OBJECT, schema: 'public', name: 'customers' },
       ],
@@ -436,7 +436,6 @@ describe('a bad file is refused with line, column and hint', () => {
     ['detect_deletes: true'],
     ['schema_changes: hold'],
     ['sync_mode: full_refresh_append'],
-    ['objects: {public.a: {where: "total > 0"}}'],
     ['objects: {public.a: {sync_mode: full_refresh_overwrite}}'],
   ])("what this version can't do: %s", async (line) => {
     expect(await problemsOf(withPipelineKeys(line))).toEqual([
@@ -453,6 +452,11 @@ describe('a bad file is refused with line, column and hint', () => {
     ['rename: {a: x, b: x}', /^22:24: "a" and "b" are both renamed to "x" \| give/],
     ['rename: {a: ctid}', /^22:18: "ctid" is the name of a system column \| choose/],
     [`rename: {a: ${'x'.repeat(64)}}`, /^22:21: the name is longer than 63 bytes/],
+    ['where: "total > 0; DROP TABLE x"', /^22:9: where is not one closed expression \| write one condition/],
+    ['where: "true) WITH (publish = insert"', /^22:9: where is not one closed/],
+    ['where: "true -- all"', /^22:9: where is not one closed/],
+    ['where: "x = $$a$$"', /^22:9: where is not one closed/],
+    ['where: " "', /^22:9: where is not one closed/],
     ['mask: {email: md5}', /^22:\d+: .*must be null, sha256 or \{fixed/],
   ])('an object that can not be filtered so: %s', async (line, expected) => {
     const [problem] = await problemsOf(withPipelineKeys('objects:', '  public.a:', `    ${line}`));

@@ -142,7 +142,8 @@ function readObjects(raw: FilePipeline, schemas: readonly string[] | null, place
       );
     }
     const filter = readFilter(object, salt, place.inside(key));
-    objects.set(label, { ...name, include, target: object.target ?? null, syncMode: object.sync_mode ?? null, filter, key });
+    const { target = null, sync_mode: syncMode = null, existing_table: existingTable = 'empty' } = object;
+    objects.set(label, { ...name, include, target, syncMode, filter, existingTable, key });
   }
   return [...objects.values()];
 }

@@ -1,5 +1,6 @@
 // What the configuration file says, checked and typed: the only form in which it travels further.
 import type { ObjectName } from '@millrace/contract/object-name';
+import type { ExistingPolicy } from '../../destination/existing.ts';
 import type { NamespaceRule } from '../../destination/names.ts';
 import type { ConnectionSettings } from '../../model/connection.ts';
 import type { Layout, SyncMode } from '../../model/layout.ts';
@@ -20,7 +21,7 @@ export interface DestinationSettings {
 }
 
 /** What an object has of which the file says nothing more than its name. */
-export const PLAIN_OBJECT = { include: true, target: null, syncMode: null, filter: null } as const;
+export const PLAIN_OBJECT = { include: true, target: null, syncMode: null, filter: null, existingTable: 'empty' } as const;
 
 /** What the file says of one object. */
 export interface ObjectSettings extends ObjectName {
@@ -31,6 +32,8 @@ export interface ObjectSettings extends ObjectName {
   readonly syncMode: SyncMode | null;
   /** Null: all columns and rows as they are. */
   readonly filter: ObjectFilter | null;
+  /** What to do with a destination table that others made. */
+  readonly existingTable: ExistingPolicy;
 }
 
 export interface PipelineSettings {
@@ -62,6 +65,11 @@ export function layoutOf({ layout, objects }: Pick<PipelineSettings, 'layout' | 
 /** What of a table its object brings; null: everything. */
 export function filterOf({ objects }: Pick<PipelineSettings, 'objects'>, table: QualifiedName): ObjectFilter | null {
   return objects.find((object) => object.schema === table.schema && object.name === table.name)?.filter ?? null;
+}
+
+/** What to do with a destination table of an object that others made. */
+export function existingPolicyOf({ objects }: Pick<PipelineSettings, 'objects'>, table: QualifiedName): ExistingPolicy {
+  return objects.find((object) => object.schema === table.schema && object.name === table.name)?.existingTable ?? 'empty';
 }
 
 /** The whole file. Lists are in the file's order. */

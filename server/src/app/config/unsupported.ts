@@ -77,7 +77,6 @@ function refuseObject(object: FileObject, pipeline: FilePipeline, place: Place):
     }
   }
   if (object.sync_mode !== undefined) refuseSyncMode(object.sync_mode, place);
-  if (object.where !== undefined) place.refuse('where', 'a row filter', 'remove the line: all rows are replicated');
 }
 
 function refuseSyncMode(mode: NonNullable<FileObject['sync_mode']>, place: Place): void {

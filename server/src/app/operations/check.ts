@@ -15,6 +15,7 @@ import { replicationNames } from '../../source/slot-name.ts';
 import type { DestinationSettings, FileSettings, PipelineSettings, SourceSettings } from '../config/settings.ts';
 import { missedRelations } from '../pipeline/ineligible.ts';
 import { pipelineNames } from '../pipeline/names.ts';
+import { filterFindings } from '../pipeline/filter-findings.ts';
 import { planPipeline } from '../pipeline/plan.ts';
 import { findDestination, findPipeline, findSource } from '../selection.ts';
 
@@ -101,8 +102,13 @@ async function checkBoth(settings: PipelineSettings, source: PgSession, destinat
     })),
     ...(await checkDestination(destination, {
       pipeline: settings.name,
-      objects: wanted.map((object) => ({ source: object.source, destination: object.name })),
+      objects: wanted.map(({ source: from, name, outcome }) => ({
+        source: from,
+        destination: name,
+        plan: outcome.kind === 'table' ? outcome : undefined,
+      })),
     })),
+    ...filterFindings(wanted),
     ...wanted.flatMap((object) =>
       object.outcome.kind === 'refused' ? [refusedFinding(object.outcome.error, objectLabel(object.source))] : [],
     ),

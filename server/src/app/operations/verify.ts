@@ -25,6 +25,7 @@ import type { ReplicationNames } from '../../source/slot-name.ts';
 import { readPendingChanges } from '../../source/verify-pending.ts';
 import { readSlotPosition, readSourceLsn, waitForOpenTransactions } from '../../source/verify-position.ts';
 import { filterOf, type PipelineSettings } from '../config/settings.ts';
+import { publishedCondition } from '../pipeline/conditions.ts';
 import { pipelineNames } from '../pipeline/names.ts';
 import { unverifiedReport, verifyReport } from '../verify/report.ts';
 import { VERIFY_SETTINGS, verifyObject } from '../verify/verify-object.ts';
@@ -144,6 +145,11 @@ class PipelineVerification {
       const cause = 'the file asks for other columns, masks or rows than those that were loaded: let the pipeline run first';
       return unverifiedReport(record.source, new MillraceError('transition_refused', { cause }), position);
     }
+    const condition = filter === null || filter.where === null ? undefined : await this.#conditionOf(table, names);
+    if (condition === null) {
+      const cause = 'its rows are not published with the condition that the file asks for: let the pipeline run first';
+      return unverifiedReport(record.source, new MillraceError('transition_refused', { cause }), position);
+    }
     const layout = parseLayout(record.layout);
     const present = presentRows(layout);
     if (present?.kind === 'newest' && record.identity.kind !== 'key') {
@@ -151,7 +157,8 @@ class PipelineVerification {
       return unverifiedReport(record.source, new MillraceError('transition_refused', { cause }), position);
     }
     const compared = { ...record.destination, columns: record.columns, identity: record.identity };
-    const plan = planVerify(table, compared, { filter: { masks: filter?.masks }, present, sourceVersionNum: versionNum });
+    const seen = { masks: filter?.masks, condition };
+    const plan = planVerify(table, compared, { filter: seen, present, sourceVersionNum: versionNum });
     try {
       const { source, destination } = this.#sessions;
       const progress = this.#progress(record, plan, names);
@@ -197,6 +204,10 @@ class PipelineVerification {
         return isConverted && pending.kind === 'keys' && pending.keys.size > 0 ? { kind: 'everything' } : pending;
       },
     };
+  }
+
+  async #conditionOf(table: SourceTable, { publications }: ReplicationNames): Promise<string | null> {
+    return publishedCondition(await readPublications(this.#sessions.sourceAside, [publications.full, publications.insertOnly]), table);
   }
 
   /** A streaming object is as far as the pipeline; any other is at its own position. */

@@ -222,7 +222,8 @@ export class ObjectKeeper {
     const owner = { fence: prepared.fence, source: live.source };
     const published = await this.#membershipOf(planned);
     await this.#onControl(async (session) => {
-      await createDestinationTable(session, owner, outcome);
+      // Without a load, nothing would replace rows that are there.
+      await createDestinationTable(session, owner, { ...outcome, existing: 'empty' });
       await addKeys(session, prepared.fence, outcome.table);
       await this.#aim(live, outcome.table, session, true);
       live.state = 'streaming';

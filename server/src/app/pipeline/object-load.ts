@@ -4,6 +4,7 @@ import type { PgSession } from '../../db/session.ts';
 import { addKeys, createDestinationTable, dropDestinationTable } from '../../destination/ddl.ts';
 import { dropStaleKeys } from '../../destination/ddl-keys.ts';
 import { dropStaleKeptIndexes } from '../../destination/ddl-kept.ts';
+import { isAdopted } from '../../destination/existing.ts';
 import { keepsThePast, land } from '../../destination/land.ts';
 import { isIntact, loadPlace, loadTableOf } from '../../destination/load-place.ts';
 import { readRelations } from '../../destination/introspect.ts';
@@ -151,10 +152,13 @@ async function makeTable(session: PgSession, fence: Fence, planned: LoadableObje
     await createDestinationTable(session, owner, outcome);
     return 'recreated';
   };
-  if (oid !== null && generatedChanged(record, planned)) return makeAnew(oid);
+  // Of a table that others made, the expressions are looked at with everything else.
+  if (oid !== null && generatedChanged(record, planned) && !(await isAdopted(session, oid))) return makeAnew(oid);
   try {
     const made = await createDestinationTable(session, owner, outcome);
-    if (made.kind === 'created' || record === null || record.copyGeneration === 0) return 'created';
+    // Rows of others stay until the source's are all there, as those of a former load do.
+    if (made.kind === 'adopted_with_rows') return 'rows_stay';
+    if (made.kind !== 'found' || record === null || record.copyGeneration === 0) return 'created';
     await dropStaleKeys(session, fence, outcome.table);
     await dropStaleKeptIndexes(session, fence, outcome.table);
     // A load that was interrupted goes on where it put its rows: beside the table if it was a reload.

@@ -1,13 +1,12 @@
 // What a pipeline should replicate, and how: the source's catalogue against the file and the state, before anything is changed.
 import type { PgSession } from '../../db/session.ts';
+import type { TableToCreate } from '../../destination/ddl.ts';
 import { planTables } from '../../destination/ddl-plan.ts';
 import { readCollation } from '../../destination/introspect.ts';
 import { assignNames, nameKey } from '../../destination/names.ts';
 import type { Desired, ObjectRecord } from '../../destination/state-records.ts';
 import { namingOf } from '../../destination/types-map.ts';
-import type { TypeDefinition } from '../../destination/types-outcome.ts';
 import { type TableProblem, textProblem } from '../../destination/types-table.ts';
-import type { DestinationTable } from '../../model/destination-table.ts';
 import { must } from '../../lib/assert.ts';
 import { MillraceError } from '../../model/error.ts';
 import { objectLabel, type SourceTable } from '../../model/table.ts';
@@ -18,7 +17,8 @@ import type { IneligibleRelation } from '../../source/eligibility.ts';
 import { readPublications } from '../../source/publication.ts';
 import { membershipOf, missingPublication } from '../../source/publication-plan.ts';
 import { columnTypeOids, readTypes } from '../../source/types.ts';
-import { filterOf, layoutOf, type PipelineSettings } from '../config/settings.ts';
+import { existingPolicyOf, filterOf, layoutOf, type PipelineSettings } from '../config/settings.ts';
+import { judgeConditions, withConditions } from './conditions.ts';
 import { filterTable, withFilter } from './filtered-table.ts';
 import { pipelineNames } from './names.ts';
 
@@ -32,9 +32,7 @@ export interface PlannedObject {
   readonly record: ObjectRecord | null;
   /** `membershipOf()` when the plan was made, before we published anything. */
   readonly published: string | null;
-  readonly outcome:
-    | { readonly kind: 'table'; readonly table: DestinationTable; readonly definitions: readonly TypeDefinition[] }
-    | { readonly kind: 'refused'; readonly error: MillraceError };
+  readonly outcome: ({ readonly kind: 'table' } & TableToCreate) | { readonly kind: 'refused'; readonly error: MillraceError };
 }
 
 export interface PipelinePlan {
@@ -63,11 +61,17 @@ export async function planPipeline({ source, destination, settings, records }: P
   const names = assignNames(settings.namespace, wanted, namingOf(settings.layout.types));
   const { publications } = await pipelineNames(settings, destination);
   const states = await readPublications(source, [publications.full, publications.insertOnly]);
-  const outcomes = await outcomesOf({ source, destination, settings, records }, catalogue, names);
-  const objects = catalogue.tables.map((table, index): PlannedObject => {
+  const verdicts = await judgeConditions({ source, settings, catalogue, states, known });
+  const tables = withConditions(catalogue.tables, verdicts);
+  const outcomes = await outcomesOf({ source, destination, settings, records }, { ...catalogue, tables }, names);
+  const objects = tables.map((table, index): PlannedObject => {
     const record = known.get(nameKey(table)) ?? null;
     const desired = desiredOf(settings, table, { record, isFirstRun: records.length === 0 });
-    const outcome = publishable(outcomes[index] ?? notPlanned(table), table, missingPublication(publications, states, table));
+    const verdict = verdicts.get(nameKey(table));
+    const outcome =
+      verdict?.kind === 'refused'
+        ? verdict
+        : publishable(outcomes[index] ?? notPlanned(table), table, missingPublication(publications, states, table));
     return { source: table, name: names[index] ?? table, desired, record, published: membershipOf(states, table), outcome };
   });
   return { sourceVersion: catalogue.version, objects: refuseMisreadText(objects), ineligible: catalogue.ineligible };
@@ -129,7 +133,7 @@ async function outcomesOf(
     const plan = must(plans[index], 'a plan for each table');
     if (view.kind === 'refused') return { kind: 'refused', error: refusal(table, view.problems) };
     if (plan.kind === 'refused') return { kind: 'refused', error: refusal(table, plan.problems) };
-    return { ...plan, table: withFilter(plan.table, view) };
+    return { ...plan, table: withFilter(plan.table, view), existing: existingPolicyOf(settings, table) };
   });
 }
 

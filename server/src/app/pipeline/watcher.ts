@@ -114,6 +114,7 @@ export class Watcher {
         return this.#context.observer.objectState(planned.source, 'skipped', null);
       case 'included':
         if (before.desired === 'paused') throw new SessionRestart(`${label} is included again`);
+        if (this.#needsOtherFormat(planned)) throw new SessionRestart('the stream needs the text format');
         await this.#publishAll(planned);
         return keeper.add(planned);
     }
@@ -172,6 +173,10 @@ export class Watcher {
       return;
     }
     if (planned.desired === 'skipped') return;
+    if (known.source.condition !== undefined && planned.source.condition === undefined) {
+      log.warn('the row condition fits the table no more; taking the table out of its publication', { object: label });
+      return this.#reload(planned);
+    }
     if (planned.source.relkind === 'p' && needsReload(diffPartitions(known.source.leaves, planned.source.leaves))) {
       log.warn('partitions changed outside of the log; loading the object again', { object: label });
       return this.#reload(planned);
@@ -198,9 +203,11 @@ export class Watcher {
   }
 
   #needsOtherFormat(planned: PlannedObject): boolean {
-    const isNew = !this.#known.has(objectLabel(planned.source));
+    const known = this.#known.get(objectLabel(planned.source));
+    // Of what could not be an object, or was skipped, nobody asked when the format was chosen.
+    const wasAsked = known !== undefined && known.desired !== 'skipped' && known.outcome.kind === 'table';
     const unsafe = planned.outcome.kind === 'table' && !planned.outcome.table.binarySafe;
-    return isNew && unsafe && planned.desired === 'included' && this.#context.prepared.format === 'binary';
+    return !wasAsked && unsafe && planned.desired === 'included' && this.#context.prepared.format === 'binary';
   }
 }
 
