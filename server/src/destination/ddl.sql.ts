@@ -76,16 +76,10 @@ export function dropTable(table: QualifiedName): string {
   return `DROP TABLE ${quoteName(table)}`;
 }
 
-/** Taken before a table is dropped, so that its name can't change hands in between. */
+/** Taken before a table is altered, so that its name can't change hands in between. */
 export function lockTable(table: QualifiedName): string {
   return `LOCK TABLE ${quoteName(table)} IN ACCESS EXCLUSIVE MODE`;
 }
-
-/** The name of the plain table with the OID `$1`. */
-export const TABLE_BY_OID = `
-  SELECT n.nspname, c.relname
-    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-   WHERE c.oid = $1::pg_catalog.oid AND c.relkind = 'r'`;
 
 /** The unique indexes of the table `$1`: primary or not, and the columns by name as JSON. */
 export const UNIQUE_INDEXES = `

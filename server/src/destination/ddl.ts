@@ -1,14 +1,17 @@
-// Creates and drops destination tables. Ownership is an OID in our state, written in the transaction that makes the table.
+// Creates destination tables, and gives them other columns. Ownership is an OID in our state, written in the transaction that makes the table.
 import type { PgSession } from '../db/session.ts';
 import { must } from '../lib/assert.ts';
-import type { DestinationTable } from '../model/destination-table.ts';
+import type { DestinationColumn, DestinationTable } from '../model/destination-table.ts';
 import { MillraceError } from '../model/error.ts';
+import { reloadSteps } from '../model/schema-change/reload-steps.ts';
 import { layoutSignature } from '../model/layout.ts';
 import { objectLabel } from '../model/table.ts';
 import { type QualifiedName, quoteIdent } from '../pg/ident.ts';
+import { alterColumns } from './ddl-alter.ts';
 import * as sql from './ddl.sql.ts';
 import { ensureTypes } from './ddl-types.ts';
 import { type ExistingColumn, readColumns, readRelations, readSchemas, readServerFacts } from './introspect.ts';
+import { ownName, STATE_SCHEMA } from './names.ts';
 import { holdEpoch, setObjectState } from './state.ts';
 import * as stateSql from './state.sql.ts';
 import type { Fence } from './state-records.ts';
@@ -25,18 +28,23 @@ export interface TableOwner {
 export interface TableToCreate {
   readonly table: DestinationTable;
   readonly definitions: readonly TypeDefinition[];
+  /** What the state says of the table's columns: which of them only stay, and the expressions as the source wrote them. */
+  readonly known?: readonly DestinationColumn[] | null | undefined;
 }
 
-/** `created`: made just now, empty. `found`: it was ours already, with these very columns, and may hold rows. */
+/**
+ * `created`: made just now, empty. `found`: it was ours already, with these very columns, and may hold rows. `differs`: it was ours
+ * already, with other columns, which the state goes on to describe; see `reshapeTable`.
+ */
 export interface CreatedTable {
-  readonly kind: 'created' | 'found';
+  readonly kind: 'created' | 'found' | 'differs';
   readonly oid: number;
 }
 
 /**
  * Makes schema, types and table in one transaction, and records in the object's state that the table is ours, with its columns and
  * identity. Throws `destination_table_exists` when the name is taken by something that this object did not create,
- * `object_schema_changed` when our own table has other columns, `destination_schema_denied`, `fenced`.
+ * `destination_schema_denied`, `fenced`.
  */
 export async function createDestinationTable(session: PgSession, owner: TableOwner, plan: TableToCreate): Promise<CreatedTable> {
   const { table } = plan;
@@ -45,23 +53,57 @@ export async function createDestinationTable(session: PgSession, owner: TableOwn
     await holdEpoch(session, owner.fence);
     await ensureSchemas(session, [table.schema, ...plan.definitions.map((definition) => definition.schema)]);
     const [existing] = await readRelations(session, [table]);
-    if (existing !== undefined) await assertOurs(session, owner, { table, oid: existing.oid });
+    if (existing !== undefined && !(await isOurs(session, owner, existing.oid))) throw tableExists(owner, table);
     await grantedOr(session, table.schema, async () => {
       await ensureTypes(session, owner.fence.pipeline, plan.definitions);
       if (existing === undefined) await createTable(session, owner, table);
     });
     const oid = existing?.oid ?? must((await readRelations(session, [table]))[0], 'the table just created').oid;
     if (existing === undefined) await assertOwnExpressions(session, table, oid);
-    const { schema, name, columns, identity } = table;
-    const layout = layoutSignature(table.layout);
+    const retired = (plan.known ?? []).filter((column) => column.transfer === 'retired');
+    const wanted = { ...table, columns: [...table.columns, ...retired] };
+    const differs =
+      existing !== undefined &&
+      (!sameColumns(await readColumns(session, oid), wanted) ||
+        (!!plan.known && expressionsOf(plan.known) !== expressionsOf(table.columns)));
+    const { schema, name, identity } = table;
     await setObjectState(session, owner.fence, owner.source, {
       destination: { schema, name },
       destinationOid: oid,
-      columns,
-      identity,
-      layout,
+      ...(differs ? {} : { columns: [...table.columns, ...retired], identity, layout: layoutSignature(table.layout) }),
     });
-    return { kind: existing === undefined ? 'created' : 'found', oid };
+    return { kind: existing === undefined ? 'created' : differs ? 'differs' : 'found', oid };
+  });
+}
+
+/**
+ * Brings our table to the planned columns, in the open transaction, and records them. Its rows are void: they are gone already, or all of
+ * them are replaced before the commit. `known`: see `reloadSteps`. What others built on the table stays; columns that it needs do too.
+ * Throws `destination_has_dependents` with the statements that the destination refuses, `fenced`.
+ */
+export async function reshapeTable(
+  session: PgSession,
+  owner: TableOwner,
+  table: DestinationTable,
+  known: readonly DestinationColumn[] | null,
+): Promise<void> {
+  await holdEpoch(session, owner.fence);
+  const [relation] = await readRelations(session, [table]);
+  if (relation === undefined) throw vanished(table);
+  await session.query(sql.lockTable(table), []);
+  if (!(await isOurs(session, owner, relation.oid))) throw tableExists(owner, table);
+  await assertHarmless(session, table);
+  const present = (await readColumns(session, relation.oid)).map(({ name, type, generated }) => ({
+    name,
+    generated,
+    hasTypeOf: (planned: DestinationColumn) => sameRef(type, planned.type),
+  }));
+  const kept = await alterColumns((statement) => session.query(statement, []), table, reloadSteps(present, known, table));
+  const retired = (known ?? []).filter((column) => kept.includes(column.name));
+  await setObjectState(session, owner.fence, owner.source, {
+    columns: [...table.columns, ...retired.map((column): DestinationColumn => ({ ...column, notNull: false, transfer: 'retired' }))],
+    identity: table.identity,
+    layout: layoutSignature(table.layout),
   });
 }
 
@@ -79,20 +121,6 @@ export async function addKeys(session: PgSession, fence: Fence, table: Destinati
     const hasUniqueKey = indexes.some((row) => sameMembers(JSON.parse(row[1] ?? '[]') as string[], table.uniqueKey));
     for (const statement of sql.keyStatements(table, { primaryKey: !hasPrimaryKey, uniqueKey: !hasUniqueKey }))
       await session.query(statement, []);
-  });
-}
-
-/**
- * Drops the object's table if it is ours and still there, by OID: a table that somebody else put under its name stays.
- * Throws `destination_has_dependents` when something was built on it. Returns whether a table was dropped.
- */
-export async function dropDestinationTable(session: PgSession, owner: TableOwner, tableOid: number): Promise<boolean> {
-  return session.transaction('BEGIN', async () => {
-    await session.query(sql.LOCK_DDL);
-    await holdEpoch(session, owner.fence);
-    const dropped = (await isOurs(session, owner, tableOid)) && (await dropByOid(session, tableOid));
-    await setObjectState(session, owner.fence, owner.source, { destinationOid: null, columns: null, identity: null });
-    return dropped;
   });
 }
 
@@ -115,41 +143,10 @@ async function createTable(session: PgSession, owner: TableOwner, table: Destina
   }
 }
 
-async function assertOurs(
-  session: PgSession,
-  owner: TableOwner,
-  found: { readonly table: DestinationTable; readonly oid: number },
-): Promise<void> {
-  if (!(await isOurs(session, owner, found.oid))) throw tableExists(owner, found.table);
-  if (!sameColumns(await readColumns(session, found.oid), found.table)) {
-    throw new MillraceError('object_schema_changed', {
-      cause: `the destination table ${objectLabel(found.table)} has other columns than ${objectLabel(owner.source)} now needs`,
-      object: objectLabel(owner.source),
-      side: 'destination',
-    });
-  }
-}
-
 async function isOurs(session: PgSession, owner: TableOwner, tableOid: number): Promise<boolean> {
   const { schema, name } = owner.source;
   const rows = await session.query(stateSql.OWNER_OF_TABLE, [tableOid]);
   return rows.some((row) => row[0] === owner.fence.pipeline && row[1] === schema && row[2] === name);
-}
-
-async function dropByOid(session: PgSession, oid: number): Promise<boolean> {
-  const [before] = await session.query(sql.TABLE_BY_OID, [oid]);
-  if (before === undefined) return false;
-  const table = { schema: before[0] ?? '', name: before[1] ?? '' };
-  await session.query(sql.lockTable(table), []);
-  const [locked] = await readRelations(session, [table]);
-  // Renamed between the two looks, and the name is another table's now: what we hold the lock on is not ours.
-  if (locked?.oid !== oid) return dropByOid(session, oid);
-  try {
-    await session.query(sql.dropTable(table), []);
-  } catch (error) {
-    throw dependentsOr(error, table);
-  }
-  return true;
 }
 
 const DEPENDENT_OBJECTS = '2BP01';
@@ -193,6 +190,15 @@ async function grantedOr<T>(session: PgSession, schema: string, work: () => Prom
   }
 }
 
+/** The table may hold rows, which a new expression is computed for at once: it is tried on a table without any. */
+async function assertHarmless(session: PgSession, table: DestinationTable): Promise<void> {
+  if (table.columns.every((column) => column.transfer !== 'generated')) return;
+  const probe = { ...table, schema: STATE_SCHEMA, name: ownName(table, 'probe') };
+  await session.query(sql.createTable(probe), []);
+  await assertOwnExpressions(session, probe, must((await readRelations(session, [probe]))[0], 'the table just created').oid);
+  await session.query(sql.dropTable(probe), []);
+}
+
 /** An expression is the source's text: before anything runs it, the server itself says what it reaches for. */
 async function assertOwnExpressions(session: PgSession, table: DestinationTable, oid: number): Promise<void> {
   if (table.columns.every((column) => column.transfer !== 'generated')) return;
@@ -218,13 +224,19 @@ function sameColumns(existing: readonly ExistingColumn[], table: DestinationTabl
     ...table.columns.map(({ name, type, transfer }) => ({ name, type, generated: transfer === 'generated' })),
     ...table.metadata.map(({ name, type }) => ({ name, type, generated: false })),
   ];
+  // A column that came later stands at the end of the table, whatever its place at the source.
+  const byName = new Map(wanted.map((column) => [column.name, column]));
   return (
     existing.length === wanted.length &&
-    existing.every((column, index) => {
-      const other = wanted[index];
-      return other?.name === column.name && sameRef(column.type, other.type) && column.generated === other.generated;
+    existing.every((column) => {
+      const other = byName.get(column.name);
+      return other !== undefined && sameRef(column.type, other.type) && column.generated === other.generated;
     })
   );
+}
+
+function expressionsOf(columns: readonly DestinationColumn[]): string {
+  return JSON.stringify(columns.filter((column) => column.transfer === 'generated').map(({ name, expression }) => [name, expression]));
 }
 
 function sameMembers(a: readonly string[], b: readonly string[]): boolean {

@@ -85,6 +85,8 @@ export interface Swap {
   readonly key: readonly string[];
   /** Rows that the side table must hold; null where pieces overlapped, so that nobody counted. */
   readonly rows: number | null;
+  /** Brings the table to the columns of the side table; null where it has them. */
+  readonly reshape?: (() => Promise<void>) | undefined;
 }
 
 /**
@@ -95,9 +97,13 @@ export interface Swap {
 export async function swapIn(session: PgSession, place: LoadPlace & { readonly kind: 'beside' }, swap: Swap): Promise<void> {
   const { side, target } = place;
   if (swap.rows !== null) await requireRows(session, side, swap.rows);
-  const watched = swap.key.length > 0 ? await watchedKey(session, target, swap.key) : null;
+  const isWatched = swap.key.length > 0 && (await hasWatchers(session, target));
+  // Rows that stay, because something watches them, are all overwritten.
+  if (isWatched) await swap.reshape?.();
+  const watched = isWatched ? await watchedKey(session, target, swap.key) : null;
   if (watched === null) {
     await session.query(deleteAll(target.table), []);
+    if (!isWatched) await swap.reshape?.();
     await session.query(insertAll(side, target), []);
   } else {
     await session.query(analyze(side), []);
@@ -142,6 +148,11 @@ async function requireRows(session: PgSession, side: QualifiedName, expected: nu
     cause: `${objectLabel(side)} holds ${row?.[0] ?? 'no'} rows, but ${expected} were copied into it`,
     side: 'destination',
   });
+}
+
+async function hasWatchers(session: PgSession, target: LoadTable): Promise<boolean> {
+  const facts = await readApplyTarget(session, { id: 'load', table: target.table, columns: [], keyColumns: [] });
+  return facts.strategy === 'upsert';
 }
 
 /**

@@ -6,6 +6,8 @@ export interface LoadTable {
   readonly table: QualifiedName;
   /** The columns that carry values, in the order of the COPY data. */
   readonly columns: readonly string[];
+  /** Their types as SQL; absent: those of `table`. */
+  readonly types?: readonly string[] | undefined;
 }
 
 export function copyIn({ table, columns }: LoadTable, format: 'text' | 'binary'): string {
@@ -32,7 +34,9 @@ export function upsertStage(target: LoadTable, key: readonly string[]): string {
  * A table beside the others of ours that takes a reload's rows. Without WAL, since it can be made again; a crash of the server empties it.
  */
 export function createSideTable(side: QualifiedName, target: LoadTable): string {
-  return `CREATE UNLOGGED TABLE ${quoteName(side)} AS ${selectColumns(target)} WITH NO DATA`;
+  const { columns, types } = target;
+  if (types === undefined) return `CREATE UNLOGGED TABLE ${quoteName(side)} AS ${selectColumns(target)} WITH NO DATA`;
+  return `CREATE UNLOGGED TABLE ${quoteName(side)} (${columns.map((column, index) => `${quoteIdent(column)} ${types[index] ?? ''}`).join(', ')})`;
 }
 
 export function dropSideTable(side: QualifiedName): string {

@@ -173,8 +173,10 @@ describe('a good file', () => {
     ]);
   });
 
-  test('warns that schema_changes: apply is not there yet', async () => {
-    expect((await load(withPipelineKeys('schema_changes: apply'))).warnings).toMatchObject([{ line: 20, column: 5 }]);
+  test.each(['apply', 'hold'] as const)('says what happens when columns change: %s', async (policy) => {
+    const { pipelines, warnings } = await load(withPipelineKeys(`schema_changes: ${policy}`));
+    expect(pipelines[0]?.schemaChanges).toBe(policy);
+    expect(warnings).toEqual([]);
   });
 
   test('may have a byte order mark, Windows line ends and an anchor', async () => {
@@ -387,7 +389,7 @@ describe('a bad file is refused with line, column and hint', () => {
     ['types: hevo'],
     ['history: true'],
     ['detect_deletes: true'],
-    ['schema_changes: hold'],
+    ['schema_changes: ignore'],
     ['sync_mode: full_refresh_append'],
     ['objects: {public.a: {columns: [id]}}'],
     ['objects: {public.a: {where: "total > 0"}}'],

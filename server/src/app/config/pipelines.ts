@@ -44,6 +44,7 @@ export function readPipeline(name: string, raw: FilePipeline, servers: Servers, 
     objects: objects.map(({ key: _key, ...settings }) => settings),
     namespace,
     layout: readLayout(raw, place),
+    schemaChanges: raw.schema_changes ?? 'apply',
   };
 }
 

@@ -7,6 +7,7 @@ import { CATALOGUE } from '../../model/error-catalogue.ts';
 import type { Lsn } from '../../pg/lsn.ts';
 import { ProtocolError } from '../../pg/protocol-error.ts';
 import type { PipelineRun } from './pipeline-run.ts';
+import type { Approvals } from './schema-changes.ts';
 import { runSession } from './session.ts';
 import { SessionRestart } from './session-restart.ts';
 import type { Tenure } from './tenure.ts';
@@ -29,6 +30,7 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
   let failures = 0;
   let restarts = 0;
   const secondChances = new Map<string, Lsn>();
+  const approvals: Approvals = new Map();
   const tenure: Tenure = { epoch: null };
   while (!run.signal.aborted) {
     let hasAdvanced = false;
@@ -40,7 +42,7 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
     };
     const startedAtMs = performance.now();
     try {
-      await runSession({ ...run, onWorking, onAdvance, secondChances, tenure });
+      await runSession({ ...run, onWorking, onAdvance, secondChances, approvals, tenure });
       return;
     } catch (error) {
       if (run.signal.aborted) return;
