@@ -243,6 +243,16 @@ export class ApplyLoop implements AssemblerHost {
   }
 
   async run(): Promise<void> {
+    try {
+      await this.#steps();
+    } finally {
+      // Where the stream ends inside a transaction, no boundary comes any more.
+      this.#hasEnded = true;
+      for (const waiter of this.#boundaryWaiters.splice(0)) waiter.giveUp();
+    }
+  }
+
+  async #steps(): Promise<void> {
     for (;;) {
       if (this.#failure !== null) throw this.#failure;
       this.#tick();
@@ -521,15 +531,20 @@ export class ApplyLoop implements AssemblerHost {
     return this.#isCleanBoundary() ? maxLsn(this.#received, this.#checkpoint) : this.#checkpoint;
   }
 
-  readonly #boundaryWaiters: (() => void)[] = [];
+  readonly #boundaryWaiters: { readonly run: () => void; readonly giveUp: () => void }[] = [];
+  #hasEnded = false;
 
   /** Runs `action` between two transactions: in the very call that meets the boundary, since a chunk holds many transactions. */
   #atBoundary<T>(action: () => T): Promise<T> {
     if (!this.#assembler.inTransaction) return Promise.resolve(action());
-    return new Promise((resolve) => this.#boundaryWaiters.push(() => resolve(action())));
+    return new Promise((resolve, reject) => {
+      const giveUp = (): void => reject(new Error('the stream ended inside a transaction'));
+      if (this.#hasEnded) giveUp();
+      else this.#boundaryWaiters.push({ run: () => resolve(action()), giveUp });
+    });
   }
 
   #wakeBoundaryWaiters(): void {
-    for (const run of this.#boundaryWaiters.splice(0)) run();
+    for (const { run } of this.#boundaryWaiters.splice(0)) run();
   }
 }

@@ -49,6 +49,8 @@ export interface KeeperContext extends PipelineRun {
   readonly lane: DestinationLane;
   readonly loader: Loader;
   readonly approvals: Approvals;
+  /** More sessions, for work that must not wait for others'; they are closed with the session. */
+  readonly connect: () => Promise<{ readonly source: PgSession; readonly destination: PgSession }>;
 }
 
 /** How long one attempt of a load waits for transactions that were open when its table was published. */
@@ -81,15 +83,14 @@ export class ObjectKeeper {
       destination: settings.destination.connection,
       applicationName: `millrace ${settings.name}`,
     });
-    const { source, lane, log, approvals } = context;
-    const onControl = <T>(work: (session: PgSession) => Promise<T>): Promise<T> => this.#onControl(work);
-    this.#changes = new SchemaChanges({ settings, source, fence: prepared.fence, lane, log, approvals, onControl });
+    const { lane, log, approvals, connect } = context;
+    this.#changes = new SchemaChanges({ settings, connect, fence: prepared.fence, lane, log, approvals });
     this.#loads = {
       fence: prepared.fence,
       sessions: this.#sessions,
       observer,
       tuning,
-      onControl,
+      onControl: (work) => this.#onControl(work),
       hasStreamedInvisible: (snapshot) => loop.recent.hasRunning(snapshot),
       generations: new Map(),
       keepAside: async (live) => {

@@ -29,6 +29,7 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
   let hasWorked = false;
   let failures = 0;
   let restarts = 0;
+  const reloaded = new Set<string>();
   const secondChances = new Map<string, Lsn>();
   const approvals: Approvals = new Map();
   const tenure: Tenure = { epoch: null };
@@ -48,7 +49,13 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
       if (run.signal.aborted) return;
       if (error instanceof SessionRestart) {
         run.log.info('starting the session anew', { why: error.message });
-        restarts = performance.now() - startedAtMs < STEADY_MS ? restarts + 1 : 0;
+        if (performance.now() - startedAtMs >= STEADY_MS) {
+          restarts = 0;
+          reloaded.clear();
+        }
+        // A migration may have many objects loaded again, each by a session of its own.
+        if (error.reloads === null || reloaded.has(error.reloads)) restarts++;
+        else reloaded.add(error.reloads);
         // One object that fails again and again must not keep the others from streaming.
         if (restarts > QUICK_RESTARTS) await delay(backoffMs(restarts - QUICK_RESTARTS), undefined, { signal: run.signal }).catch(() => {});
         continue;

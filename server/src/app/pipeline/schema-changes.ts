@@ -24,13 +24,17 @@ import { type PlannedObject, planPipeline } from './plan.ts';
 
 export interface SchemaChangeContext {
   readonly settings: PipelineSettings;
-  readonly source: PgSession;
+  /** Opens sessions for this alone: the others may be waiting for what the open transaction of the lane holds. */
+  readonly connect: () => Promise<Pair>;
   readonly fence: Fence;
   readonly lane: DestinationLane;
   readonly log: Log;
-  /** Runs work on the control session of the destination, one after another. */
-  readonly onControl: <T>(work: (session: PgSession) => Promise<T>) => Promise<T>;
   readonly approvals: Approvals;
+}
+
+interface Pair {
+  readonly source: PgSession;
+  readonly destination: PgSession;
 }
 
 /**
@@ -59,6 +63,7 @@ export class SchemaChanges {
   /** What tables look like that were altered in this session: the state has it only after the commit. */
   readonly #altered = new WeakMap<LiveObject, Known>();
   #targets = 0;
+  #sessions: Promise<Pair> | null = null;
 
   constructor(context: SchemaChangeContext) {
     this.#context = context;
@@ -66,11 +71,13 @@ export class SchemaChanges {
 
   /** Implements the engine's `Reshape`. */
   async reshape(live: LiveObject, relation: RelationMessage): Promise<Pick<LiveObject, 'expected' | 'identity'>> {
-    const facts = await this.#look(live);
+    this.#sessions ??= this.#context.connect();
+    const sessions = await this.#sessions;
+    const facts = await this.#look(live, sessions);
     const change = decideSchemaChange(facts.known, relation.columns, facts.now);
     this.#requireLeave(live, relation, { facts, change });
     if (change.kind === 'reload') throw this.#reload(live, relation, { known: facts.known, why: change.why });
-    await this.#context.onControl((session) => extendTypes(session, this.#context.fence, facts.outcome.definitions));
+    await extendTypes(sessions.destination, this.#context.fence, facts.outcome.definitions);
     return this.#alter(live, facts, change);
   }
 
@@ -100,24 +107,22 @@ export class SchemaChanges {
   }
 
   /** What the state and the catalogues say of the object now. Throws `ObjectHalt` when its table is gone or can't have a twin any more. */
-  async #look(live: LiveObject): Promise<Facts> {
-    const { settings, source } = this.#context;
-    return this.#context.onControl(async (destination) => {
-      const records = await loadObjects(destination, settings.name);
-      const narrowed = { ...settings, schemas: [live.source.schema] };
-      const plan = await planPipeline({ source, destination, settings: narrowed, records });
-      const planned = plan.objects.find((object) => objectLabel(object.source) === live.key && object.source.oid === live.sourceOid);
-      if (planned === undefined) {
-        const cause = `the columns of ${live.key} changed, and by now no table of this name is at the source`;
-        throw new ObjectHalt(live, new MillraceError('object_schema_changed', { cause, object: live.key, side: 'source' }), 'reload');
-      }
-      if (planned.outcome.kind === 'refused') throw new ObjectHalt(live, planned.outcome.error, 'user');
-      const known = this.#altered.get(live) ?? knownOf(must(planned.record, `the state of ${live.key}`));
-      const { files, values: missing } = await readMissingValues(source, planned.source);
-      const { columns, excluded } = planned.outcome.table;
-      const attnums = [...columns, ...excluded].map(({ attnum }) => attnum);
-      return { known, outcome: planned.outcome, now: { columns, attnums, filesUnchanged: sameFiles(known, files), missing } };
-    });
+  async #look(live: LiveObject, { source, destination }: Pair): Promise<Facts> {
+    const { settings } = this.#context;
+    const records = await loadObjects(destination, settings.name);
+    const narrowed = { ...settings, schemas: [live.source.schema] };
+    const plan = await planPipeline({ source, destination, settings: narrowed, records });
+    const planned = plan.objects.find((object) => objectLabel(object.source) === live.key && object.source.oid === live.sourceOid);
+    if (planned === undefined) {
+      const cause = `the columns of ${live.key} changed, and by now no table of this name is at the source`;
+      throw new ObjectHalt(live, new MillraceError('object_schema_changed', { cause, object: live.key, side: 'source' }), 'reload');
+    }
+    if (planned.outcome.kind === 'refused') throw new ObjectHalt(live, planned.outcome.error, 'user');
+    const known = this.#altered.get(live) ?? knownOf(must(planned.record, `the state of ${live.key}`));
+    const { files, values: missing } = await readMissingValues(source, planned.source);
+    const { columns, excluded } = planned.outcome.table;
+    const attnums = [...columns, ...excluded].map(({ attnum }) => attnum);
+    return { known, outcome: planned.outcome, now: { columns, attnums, filesUnchanged: sameFiles(known, files), missing } };
   }
 
   #reload(live: LiveObject, relation: RelationMessage, { known, why }: { readonly known: Known; readonly why: string }): ObjectHalt {

@@ -125,7 +125,8 @@ class Session {
       },
     });
     this.#loop = loop;
-    const keeper = new ObjectKeeper({ ...this.#context, source, destination, prepared, loop, lane, loader });
+    const connect = (): Promise<Pair> => this.#pair('schema');
+    const keeper = new ObjectKeeper({ ...this.#context, source, destination, prepared, loop, lane, loader, connect });
     this.#keeper = keeper;
     await keeper.begin();
     this.#stream = await openChangeStream(
@@ -219,7 +220,7 @@ class Session {
     });
     this.#context.observer.objectState(object.source, 'failed', reason);
     this.#context.log.error('an object can not go on', { object: label, code: reason.code, cause: reason.facts.cause });
-    return new SessionRestart(`${label} can not go on`);
+    return new SessionRestart(`${label} can not go on`, remedy === 'reload' ? label : null);
   }
 
   /** A value that a type did not know: the source may have added a label, which the next session adds too. Tried once for each position. */
