@@ -8,6 +8,7 @@ import { truncateTables } from './apply.sql.ts';
 import { faultOf } from './apply-fault.ts';
 import { type Care, Flush, type ObjectWork } from './apply-flush.ts';
 import type { ApplyTarget } from './apply-target.ts';
+import type { RunStatement } from './ddl-alter.ts';
 import { referredToFromOutside, relationsOfConstraint } from './constraint.sql.ts';
 import { readsPosition, setPosition } from './metadata.ts';
 import { fixOfRefusal } from './refusal-fix.ts';
@@ -58,6 +59,19 @@ export class ApplySession {
       if (faultOf(error) !== 'object') throw error;
       await this.#flushWithCare(works);
     }
+  }
+
+  /**
+   * Runs `work`, DDL, in the open transaction (opening it if need be), after what was flushed. When it throws an error that is not its
+   * own to handle, the session is to be closed.
+   */
+  async alter<T>(work: (run: RunStatement) => Promise<T>): Promise<T> {
+    if (!this.#inTransaction) {
+      const flush = new Flush(this.#wire, this.#stages, 'trusting');
+      this.#begin(flush);
+      await flush.done();
+    }
+    return work((statement) => this.#wire.query(statement));
   }
 
   /**

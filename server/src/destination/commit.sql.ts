@@ -1,4 +1,6 @@
 // The statements that move the checkpoint and the objects' positions, run in the transaction that brings the rows.
+import type { DestinationColumn } from '../model/destination-table.ts';
+import type { RowIdentity, SourceLeaf } from '../model/table.ts';
 import { quoteIdent, type QualifiedName, quoteLiteral } from '../pg/ident.ts';
 import { formatLsn, type Lsn } from '../pg/lsn.ts';
 import { STATE_SCHEMA } from './names.ts';
@@ -54,6 +56,24 @@ export function advanceObjects(fence: Fence, objects: readonly ObjectAdvance[]):
       deleted = o.deleted + v.deleted, truncated = o.truncated + v.truncated, updated_at = pg_catalog.clock_timestamp()
     FROM (VALUES ${rows.join(', ')}) AS v (source_schema, source_name, state, applied, inserted, updated, deleted, truncated)
     WHERE o.pipeline = ${quoteLiteral(fence.pipeline)} AND o.source_schema = v.source_schema AND o.source_name = v.source_name`;
+}
+
+/** What an object's table looks like since the transaction that is about to commit. */
+export interface ObjectReshape {
+  readonly source: QualifiedName;
+  readonly columns: readonly DestinationColumn[];
+  readonly identity: RowIdentity;
+  /** Null: stays as it is. */
+  readonly leaves: readonly SourceLeaf[] | null;
+}
+
+/** Writes down what a table looks like, in the transaction that altered it. */
+export function reshapeObject(fence: Fence, { source, columns, identity, leaves }: ObjectReshape): string {
+  const json = (value: unknown): string => `${quoteLiteral(JSON.stringify(value))}::pg_catalog.jsonb`;
+  return `UPDATE ${S}.object
+    SET columns = ${json(columns)}, identity = ${json(identity)}, leaves = ${leaves === null ? 'leaves' : json(leaves)},
+      updated_at = pg_catalog.clock_timestamp()
+    WHERE pipeline = ${quoteLiteral(fence.pipeline)} AND source_schema = ${quoteLiteral(source.schema)} AND source_name = ${quoteLiteral(source.name)}`;
 }
 
 function lsn(position: Lsn): string {

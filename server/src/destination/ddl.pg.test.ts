@@ -2,9 +2,10 @@ import { describe, expect, test } from 'vitest';
 import { makePair, ownTables, type Pair, planPair } from '../../test/destination/pair.ts';
 import { usePostgres } from '../../test/pg/use-postgres.ts';
 import { must } from '../lib/assert.ts';
+import type { DestinationColumn } from '../model/destination-table.ts';
 import { quoteName } from '../pg/ident.ts';
-import { addKeys, createDestinationTable, dropDestinationTable, type TableOwner } from './ddl.ts';
-import { loadObjects, setObjectState, takeOver } from './state.ts';
+import { addKeys, createDestinationTable, reshapeTable, type TableOwner } from './ddl.ts';
+import { loadObjects, takeOver } from './state.ts';
 import type { Fence } from './state-records.ts';
 import type { TablePlan } from './types-table.ts';
 
@@ -110,7 +111,8 @@ describe('creating a destination table', () => {
     const first = await create(given);
     expect(await create(given)).toEqual({ kind: 'found', oid: first.oid });
     const other = { ...given.plan, table: { ...given.plan.table, columns: given.plan.table.columns.slice(1) } };
-    await expect(createDestinationTable(given.session, given.owner, other)).rejects.toMatchObject({ errorName: 'object_schema_changed' });
+    expect(await createDestinationTable(given.session, given.owner, other)).toEqual({ kind: 'differs', oid: first.oid });
+    expect((await loadObjects(given.session, given.fence.pipeline))[0]).toMatchObject({ columns: given.plan.table.columns });
   });
 
   test.each([
@@ -207,36 +209,73 @@ describe('adding the keys', () => {
   });
 });
 
-describe('dropping a destination table', () => {
-  test('drops ours even when it was renamed, and forgets it', async () => {
-    const given = await prepared('CREATE TABLE public.t (x int)');
+describe('giving a destination table other columns', () => {
+  const reshape = async (given: Prepared, columns: readonly DestinationColumn[], known: readonly DestinationColumn[] | null) => {
+    const table = { ...given.plan.table, columns };
+    await given.session.transaction('BEGIN', () => reshapeTable(given.session, given.owner, table, known));
+  };
+  const columnsOf = async ({ destination }: Prepared) =>
+    (
+      await destination.query(
+        `SELECT attname, pg_catalog.format_type(atttypid, atttypmod), attgenerated FROM pg_catalog.pg_attribute
+          WHERE attrelid = 'public.t'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY 1`,
+      )
+    ).map((row) => row.join(' ').trim());
+
+  test('adds, drops, renames and retypes, and keeps the table', async () => {
+    const given = await prepared('CREATE TABLE public.t (id int PRIMARY KEY, a text, b text, c int, d int)');
     const { oid } = await create(given);
-    await given.destination.query(
-      'CREATE SCHEMA elsewhere; ALTER TABLE public.t RENAME TO "re named"; ALTER TABLE public."re named" SET SCHEMA elsewhere; CREATE TABLE public.t (mine int)',
+    await given.destination.query("INSERT INTO public.t VALUES (1, 'a', 'b', 3, 4)");
+    const known = given.plan.table.columns;
+    await given.source.query(`
+      ALTER TABLE public.t RENAME COLUMN a TO x; ALTER TABLE public.t RENAME COLUMN b TO a; ALTER TABLE public.t DROP COLUMN c;
+      ALTER TABLE public.t ALTER COLUMN d TYPE date USING NULL, ADD COLUMN e int GENERATED ALWAYS AS (id + 1) STORED`);
+    const planned = must((await planPair(given)).get('t'), 'a plan');
+    if (planned.kind === 'refused') throw new Error('refused');
+    await reshape(given, planned.table.columns, known);
+    expect(await columnsOf(given)).toEqual(['a text', 'd date', 'e integer s', 'id integer', 'x text']);
+    expect(await given.destination.query('SELECT id, x, a, d, e FROM public.t')).toEqual([['1', 'a', 'b', null, '2']]);
+    const [object] = await loadObjects(given.session, given.fence.pipeline);
+    expect(object).toMatchObject({ destinationOid: oid, columns: planned.table.columns });
+    await reshape(given, planned.table.columns, object?.columns ?? null);
+  });
+
+  test('keeps a column that a view needs, and says where a view is in the way of its type', async () => {
+    const given = await prepared('CREATE TABLE public.t (id int PRIMARY KEY, a text, b int)');
+    await create(given);
+    await given.destination.query('CREATE VIEW public.report AS SELECT a, b FROM public.t');
+    const known = given.plan.table.columns;
+    await reshape(given, known.slice(0, 1), known);
+    expect(await columnsOf(given)).toEqual(['a text', 'b integer', 'id integer']);
+    const [object] = await loadObjects(given.session, given.fence.pipeline);
+    expect(object?.columns?.map(({ name, transfer }) => `${name} ${transfer}`)).toEqual(['id same', 'a retired', 'b retired']);
+    expect((await createDestinationTable(given.session, given.owner, { ...given.plan, known: object?.columns })).kind).toBe('differs');
+    const retyped = known.map((column) =>
+      column.name === 'b' ? { ...column, type: { ...column.type, name: 'int8' }, typeSql: 'pg_catalog.int8' } : column,
     );
-    expect(await dropDestinationTable(given.session, given.owner, oid)).toBe(true);
-    expect(await given.destination.query("SELECT relname FROM pg_catalog.pg_class WHERE relname IN ('t', 're named') ORDER BY 1")).toEqual([
-      ['t'],
-    ]);
-    expect((await loadObjects(given.session, given.fence.pipeline))[0]).toMatchObject({ destinationOid: null, columns: null });
-    expect(await dropDestinationTable(given.session, given.owner, oid)).toBe(false);
+    await expect(reshape(given, retyped, known)).rejects.toMatchObject({
+      errorName: 'destination_has_dependents',
+      fix: expect.stringContaining('ALTER TABLE "public"."t" ALTER COLUMN "b" TYPE pg_catalog.int8'),
+    });
+    expect(await given.destination.query('SELECT a, b FROM public.report')).toEqual([]);
   });
 
-  test('never drops what we did not create', async () => {
-    const given = await prepared('CREATE TABLE public.t (x int)');
-    const [[oid] = []] = await given.destination
-      .query('CREATE TABLE public.mine (x int); SELECT 1')
-      .then(() => given.destination.query("SELECT oid FROM pg_catalog.pg_class WHERE relname = 'mine'"));
-    expect(await dropDestinationTable(given.session, given.owner, Number(oid))).toBe(false);
-    expect(await given.destination.query("SELECT 1 FROM pg_catalog.pg_class WHERE relname = 'mine'")).toEqual([['1']]);
+  test('never changes what we did not create', async () => {
+    const given = await prepared('CREATE TABLE public.t (id int PRIMARY KEY, a text)');
+    await create(given);
+    await given.destination.query('ALTER TABLE public.t RENAME TO ours; CREATE TABLE public.t (mine int)');
+    await expect(reshape(given, given.plan.table.columns, null)).rejects.toMatchObject({ errorName: 'destination_table_exists' });
+    expect(await columnsOf(given)).toEqual(['mine integer']);
   });
 
-  test('stops at a view that was built on it', async () => {
-    const given = await prepared('CREATE TABLE public.t (x int)');
-    const { oid } = await create(given);
-    await given.destination.query('CREATE VIEW public.report AS SELECT x FROM public.t');
-    await expect(dropDestinationTable(given.session, given.owner, oid)).rejects.toMatchObject({ errorName: 'destination_has_dependents' });
-    expect((await loadObjects(given.session, given.fence.pipeline))[0]).toMatchObject({ destinationOid: oid });
-    await setObjectState(given.session, given.fence, given.owner.source, { state: 'failed' });
+  test('tries an expression before it meets a row', async () => {
+    const given = await prepared('CREATE TABLE public.t (a int, b int GENERATED ALWAYS AS (a + 1) STORED)');
+    await create(given);
+    await given.destination.query(`
+      CREATE TABLE public.called (); INSERT INTO public.t VALUES (1);
+      CREATE FUNCTION public.evil(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN INSERT INTO public.called DEFAULT VALUES; RETURN 1; END'`);
+    const columns = given.plan.table.columns.map((column) => (column.name === 'b' ? { ...column, expression: 'public.evil(a)' } : column));
+    await expect(reshape(given, columns, given.plan.table.columns)).rejects.toMatchObject({ errorName: 'type_refused' });
+    expect(await given.destination.query('SELECT FROM public.called')).toEqual([]);
   });
 });

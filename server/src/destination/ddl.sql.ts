@@ -76,7 +76,7 @@ export function dropTable(table: QualifiedName): string {
   return `DROP TABLE ${quoteName(table)}`;
 }
 
-/** Taken before a table is dropped, so that its name can't change hands in between. */
+/** Taken before a table is altered, so that its name can't change hands in between. */
 export function lockTable(table: QualifiedName): string {
   return `LOCK TABLE ${quoteName(table)} IN ACCESS EXCLUSIVE MODE`;
 }

@@ -1,16 +1,19 @@
-// Creates and drops destination tables. Ownership is an OID in our state, written in the transaction that makes the table.
+// Creates destination tables, and gives them other columns. Ownership is an OID in our state, written in the transaction that makes the table.
 import type { PgSession } from '../db/session.ts';
 import { must } from '../lib/assert.ts';
-import { type DestinationTable, tableSignature } from '../model/destination-table.ts';
+import { type DestinationColumn, type DestinationTable, tableSignature } from '../model/destination-table.ts';
 import { MillraceError } from '../model/error.ts';
+import { reloadSteps } from '../model/schema-change/reload-steps.ts';
 import { objectLabel } from '../model/table.ts';
 import { type QualifiedName, quoteIdent } from '../pg/ident.ts';
+import { alterColumns } from './ddl-alter.ts';
 import * as sql from './ddl.sql.ts';
 import { addKeptIndexes } from './ddl-kept.ts';
 import { ensureRawTable } from './ddl-raw.ts';
 import { ensureTypes } from './ddl-types.ts';
-import { type ExistingPolicy, isAdopted, markAdopted, notOursToDrop, requireFitting, requireStillFitting } from './existing.ts';
+import { type ExistingPolicy, isAdopted, markAdopted, requireFitting, requireStillFitting } from './existing.ts';
 import { type ExistingColumn, readColumns, readRelations, readSchemas, readServerFacts } from './introspect.ts';
+import { ownName, STATE_SCHEMA } from './names.ts';
 import { holdEpoch, setObjectState } from './state.ts';
 import * as stateSql from './state.sql.ts';
 import type { Fence } from './state-records.ts';
@@ -29,21 +32,24 @@ export interface TableToCreate {
   readonly definitions: readonly TypeDefinition[];
   /** What to do with a table that others made. Absent: `empty`. */
   readonly existing?: ExistingPolicy | undefined;
+  /** What the state says of the table's columns: which of them only stay, and the expressions as the source wrote them. */
+  readonly known?: readonly DestinationColumn[] | null | undefined;
 }
 
 /**
- * `created`: made just now, empty. `found`: it was this object's already, with these very columns, and may hold rows. `adopted` and
- * `adopted_with_rows`: others made it, and from now on it is this object's to fill.
+ * `created`: made just now, empty. `found`: it was this object's already, with these very columns, and may hold rows. `differs`: it was
+ * ours already, with other columns, which the state goes on to describe; see `reshapeTable`. `adopted` and `adopted_with_rows`: others made
+ * it, and from now on it is this object's to fill.
  */
 export interface CreatedTable {
-  readonly kind: 'created' | 'found' | 'adopted' | 'adopted_with_rows';
+  readonly kind: 'created' | 'found' | 'differs' | 'adopted' | 'adopted_with_rows';
   readonly oid: number;
 }
 
 /**
  * Makes schema, types and table in one transaction, and records in the object's state that the table is ours, with its columns and
  * identity. A table that others made is taken into use if it fits. Throws `destination_table_exists` when it does not, or is another
- * object's, `object_schema_changed` when our own table has other columns, `adopted_table_unfit` when one that we only use has,
+ * object's, `adopted_table_unfit` when one that we only use fits no more,
  * `destination_schema_denied`, `fenced`.
  */
 export async function createDestinationTable(session: PgSession, owner: TableOwner, plan: TableToCreate): Promise<CreatedTable> {
@@ -58,7 +64,7 @@ export async function createDestinationTable(session: PgSession, owner: TableOwn
       ...plan.definitions.map((definition) => definition.schema),
     ]);
     const [existing] = await readRelations(session, [table]);
-    const found = existing === undefined ? null : await recognise(session, owner, plan, existing.oid);
+    const found = existing === undefined ? 'created' : await recognise(session, owner, plan, existing.oid);
     await grantedOr(session, table.schema, async () => {
       await ensureTypes(session, owner.fence.pipeline, plan.definitions);
       if (existing === undefined) await createTable(session, owner, table);
@@ -69,17 +75,52 @@ export async function createDestinationTable(session: PgSession, owner: TableOwn
     }
     const oid = existing?.oid ?? must((await readRelations(session, [table]))[0], 'the table just created').oid;
     if (existing === undefined) await assertOwnExpressions(session, table, oid);
-    const { schema, name, columns, identity } = table;
-    const layout = tableSignature(table);
+    const retired = retiredOf(plan);
+    const { schema, name, identity } = table;
     await setObjectState(session, owner.fence, owner.source, {
       destination: { schema, name },
       destinationOid: oid,
-      columns,
-      identity,
-      layout,
+      ...(found === 'differs' ? {} : { columns: [...table.columns, ...retired], identity, layout: tableSignature(table) }),
     });
-    if (found !== 'found') await markAdopted(session, owner.fence.pipeline, owner.source, found !== null);
-    return { kind: found ?? 'created', oid };
+    const isOurShape = found !== 'differs';
+    if (found !== 'found' && isOurShape) await markAdopted(session, owner.fence.pipeline, owner.source, found !== 'created');
+    return { kind: found, oid };
+  });
+}
+
+/** Columns that the source has no longer, which stay for what was built on them. */
+function retiredOf({ known }: TableToCreate): readonly DestinationColumn[] {
+  return (known ?? []).filter((column) => column.transfer === 'retired');
+}
+
+/**
+ * Brings our table to the planned columns, in the open transaction, and records them. Its rows are void: they are gone already, or all of
+ * them are replaced before the commit. `known`: see `reloadSteps`. What others built on the table stays; columns that it needs do too.
+ * Throws `destination_has_dependents` with the statements that the destination refuses, `fenced`.
+ */
+export async function reshapeTable(
+  session: PgSession,
+  owner: TableOwner,
+  table: DestinationTable,
+  known: readonly DestinationColumn[] | null,
+): Promise<void> {
+  await holdEpoch(session, owner.fence);
+  const [relation] = await readRelations(session, [table]);
+  if (relation === undefined) throw vanished(table);
+  await session.query(sql.lockTable(table), []);
+  if (!(await isOurs(session, owner, relation.oid))) throw tableExists(owner, table);
+  await assertHarmless(session, table);
+  const present = (await readColumns(session, relation.oid)).map(({ name, type, generated }) => ({
+    name,
+    generated,
+    hasTypeOf: (planned: DestinationColumn) => sameRef(type, planned.type),
+  }));
+  const kept = await alterColumns((statement) => session.query(statement, []), table, reloadSteps(present, known, table));
+  const retired = (known ?? []).filter((column) => kept.includes(column.name));
+  await setObjectState(session, owner.fence, owner.source, {
+    columns: [...table.columns, ...retired.map((column): DestinationColumn => ({ ...column, notNull: false, transfer: 'retired' }))],
+    identity: table.identity,
+    layout: tableSignature(table),
   });
 }
 
@@ -103,22 +144,6 @@ export async function addKeys(session: PgSession, fence: Fence, table: Destinati
   });
 }
 
-/**
- * Drops the object's table if it is ours and still there, by OID: a table that somebody else put under its name stays.
- * Throws `destination_has_dependents` when something was built on it, and `adopted_table_unfit` when others made it. Returns whether a table was dropped.
- */
-export async function dropDestinationTable(session: PgSession, owner: TableOwner, tableOid: number): Promise<boolean> {
-  return session.transaction('BEGIN', async () => {
-    await session.query(sql.LOCK_DDL);
-    await holdEpoch(session, owner.fence);
-    const isOwn = await isOurs(session, owner, tableOid);
-    if (isOwn && (await isAdopted(session, tableOid))) throw notOursToDrop(owner.source);
-    const dropped = isOwn && (await dropByOid(session, tableOid));
-    await setObjectState(session, owner.fence, owner.source, { destinationOid: null, columns: null, identity: null });
-    return dropped;
-  });
-}
-
 /** Makes the schemas that are missing. CREATE on the database is needed only where one is: IF NOT EXISTS would ask for it always. */
 async function ensureSchemas(session: PgSession, schemas: readonly string[]): Promise<void> {
   const wanted = [...new Set(schemas)];
@@ -138,7 +163,7 @@ async function createTable(session: PgSession, owner: TableOwner, table: Destina
   }
 }
 
-/** Whose the table is. Throws unless it can take the object's rows. */
+/** Whose the table is, and whether it has the planned columns. Throws unless it can take the object's rows. */
 async function recognise(
   session: PgSession,
   owner: TableOwner,
@@ -154,36 +179,18 @@ async function recognise(
   }
   if (await isAdopted(session, oid)) {
     await requireStillFitting(session, request);
-  } else if (!sameColumns(await readColumns(session, oid), table)) {
-    throw new MillraceError('object_schema_changed', {
-      cause: `the destination table ${objectLabel(table)} has other columns than ${objectLabel(owner.source)} now needs`,
-      object: objectLabel(owner.source),
-      side: 'destination',
-    });
+    return 'found';
   }
-  return 'found';
+  const wanted = { ...table, columns: [...table.columns, ...retiredOf(plan)] };
+  if (!sameColumns(await readColumns(session, oid), wanted)) return 'differs';
+  return plan.known && expressionsOf(plan.known) !== expressionsOf(table.columns) ? 'differs' : 'found';
 }
 
-async function isOurs(session: PgSession, owner: TableOwner, tableOid: number): Promise<boolean> {
+/** Whether this object made the table, or uses it. */
+export async function isOurs(session: PgSession, owner: TableOwner, tableOid: number): Promise<boolean> {
   const { schema, name } = owner.source;
   const rows = await session.query(stateSql.OWNER_OF_TABLE, [tableOid]);
   return rows.some((row) => row[0] === owner.fence.pipeline && row[1] === schema && row[2] === name);
-}
-
-async function dropByOid(session: PgSession, oid: number): Promise<boolean> {
-  const [before] = await session.query(sql.TABLE_BY_OID, [oid]);
-  if (before === undefined) return false;
-  const table = { schema: before[0] ?? '', name: before[1] ?? '' };
-  await session.query(sql.lockTable(table), []);
-  const [locked] = await readRelations(session, [table]);
-  // Renamed between the two looks, and the name is another table's now: what we hold the lock on is not ours.
-  if (locked?.oid !== oid) return dropByOid(session, oid);
-  try {
-    await session.query(sql.dropTable(table), []);
-  } catch (error) {
-    throw dependentsOr(error, table);
-  }
-  return true;
 }
 
 const DEPENDENT_OBJECTS = '2BP01';
@@ -227,6 +234,15 @@ async function grantedOr<T>(session: PgSession, schema: string, work: () => Prom
   }
 }
 
+/** The table may hold rows, which a new expression is computed for at once: it is tried on a table without any. */
+async function assertHarmless(session: PgSession, table: DestinationTable): Promise<void> {
+  if (table.columns.every((column) => column.transfer !== 'generated')) return;
+  const probe = { ...table, schema: STATE_SCHEMA, name: ownName(table, 'probe') };
+  await session.query(sql.createTable(probe), []);
+  await assertOwnExpressions(session, probe, must((await readRelations(session, [probe]))[0], 'the table just created').oid);
+  await session.query(sql.dropTable(probe), []);
+}
+
 /** An expression is the source's text: before anything runs it, the server itself says what it reaches for. */
 async function assertOwnExpressions(session: PgSession, table: DestinationTable, oid: number): Promise<void> {
   if (table.columns.every((column) => column.transfer !== 'generated')) return;
@@ -252,13 +268,19 @@ function sameColumns(existing: readonly ExistingColumn[], table: DestinationTabl
     ...table.columns.map(({ name, type, transfer }) => ({ name, type, generated: transfer === 'generated' })),
     ...table.metadata.map(({ name, type }) => ({ name, type, generated: false })),
   ];
+  // A column that came later stands at the end of the table, whatever its place at the source.
+  const byName = new Map(wanted.map((column) => [column.name, column]));
   return (
     existing.length === wanted.length &&
-    existing.every((column, index) => {
-      const other = wanted[index];
-      return other?.name === column.name && sameRef(column.type, other.type) && column.generated === other.generated;
+    existing.every((column) => {
+      const other = byName.get(column.name);
+      return other !== undefined && sameRef(column.type, other.type) && column.generated === other.generated;
     })
   );
+}
+
+function expressionsOf(columns: readonly DestinationColumn[]): string {
+  return JSON.stringify(columns.filter((column) => column.transfer === 'generated').map(({ name, expression }) => [name, expression]));
 }
 
 function sameMembers(a: readonly string[], b: readonly string[]): boolean {

@@ -43,7 +43,9 @@ export function loadTableOf(table: DestinationTable): LoadTable {
   // Raw records are made of the rows when all are there.
   const input = rowInput({ ...table, raw: null });
   const columns = [...writtenColumns(table), ...(input?.own ?? [])].map((column) => column.name);
-  return { table: { schema, name }, columns, metadata, deletes: layout.deletes, input };
+  const ownTypes = (input?.own ?? []).map((own) => metadata.find((column) => column.name === own.name)?.typeSql ?? 'pg_catalog.text');
+  const types = [...writtenColumns(table).map((column) => column.typeSql), ...ownTypes];
+  return { table: { schema, name }, columns, types, metadata, deletes: layout.deletes, input };
 }
 
 /** The place of a load into `target`. */
@@ -102,6 +104,8 @@ export interface Swap {
   readonly rows: number | null;
   /** Whether the former rows go whatever they are: they don't fit a key that is new. */
   readonly discardsAll: boolean;
+  /** Brings the table to the columns of the side table; absent where it has them. */
+  readonly reshape?: (() => Promise<void>) | undefined;
 }
 
 /**
@@ -112,10 +116,15 @@ export interface Swap {
 export async function swapIn(session: PgSession, place: LoadPlace & { readonly kind: 'beside' }, swap: Swap): Promise<void> {
   const { side, target } = place;
   if (swap.rows !== null) await requireRows(session, side, swap.rows);
-  const merged = swap.key.length > 0 && !swap.discardsAll ? await keyToMergeBy(session, target, swap.key) : null;
+  const staysInPart = swap.key.length > 0 && !swap.discardsAll && (target.deletes !== 'hard' || (await hasWatchers(session, target)));
+  // Rows that stay, because something watches them or they outlive their deletes, are overwritten or marked.
+  if (staysInPart) await swap.reshape?.();
+  const merged = staysInPart ? await keyToMergeBy(session, target, swap.key) : null;
   if (merged === null) {
     const keepsMarked = target.deletes === 'soft' && !swap.discardsAll;
+    if (keepsMarked) await swap.reshape?.();
     await session.query(keepsMarked ? deleteUnmarked(target) : deleteAll(target.table), []);
+    if (!keepsMarked && !staysInPart) await swap.reshape?.();
     await session.query(insertAll(side, target), []);
   } else {
     await session.query(analyze(side), []);
@@ -167,6 +176,11 @@ export async function requireRows(session: PgSession, side: QualifiedName, expec
     cause: `${objectLabel(side)} holds ${row?.[0] ?? 'no'} rows, but ${expected} were copied into it`,
     side: 'destination',
   });
+}
+
+async function hasWatchers(session: PgSession, target: LoadTable): Promise<boolean> {
+  const facts = await readApplyTarget(session, { id: 'load', table: target.table, columns: [], keyColumns: [] });
+  return facts.strategy === 'upsert';
 }
 
 /**

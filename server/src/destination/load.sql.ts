@@ -15,6 +15,8 @@ export interface LoadTable {
   readonly deletes: DeletePolicy;
   /** What arrives where values are converted on their way into the table. */
   readonly input?: RowInput | null | undefined;
+  /** The columns' types as SQL, which those of `table` may have yet to become; absent: those of `table`. */
+  readonly types?: readonly string[] | undefined;
 }
 
 export function copyIn({ table, columns }: LoadTable, format: 'text' | 'binary'): string {
@@ -51,7 +53,9 @@ export function insertStage(target: LoadTable): string {
  * A table beside the others of ours that takes a reload's rows. Without WAL, since it can be made again; a crash of the server empties it.
  */
 export function createSideTable(side: QualifiedName, target: LoadTable): string {
-  return `CREATE UNLOGGED TABLE ${quoteName(side)} AS ${selectColumns(target)} WITH NO DATA`;
+  const { columns, types } = target;
+  if (types === undefined) return `CREATE UNLOGGED TABLE ${quoteName(side)} AS ${selectColumns(target)} WITH NO DATA`;
+  return `CREATE UNLOGGED TABLE ${quoteName(side)} (${columns.map((column, index) => `${quoteIdent(column)} ${types[index] ?? ''}`).join(', ')})`;
 }
 
 export function dropSideTable(side: QualifiedName): string {

@@ -6,10 +6,10 @@ import { type Lsn, maxLsn, minLsn } from '../pg/lsn.ts';
 import { readKeepalive, StreamFrame, streamFrameKind, walDataPayload } from '../pg/pgoutput/frame.ts';
 import { nextStep } from './apply-step.ts';
 import { Aside } from './aside.ts';
-import { Assembler, type AssemblerHost } from './assembler.ts';
+import { Assembler, type AssemblerHost, type PendingReshape } from './assembler.ts';
 import { type LiveObject, neededFrom, type StreamTransaction } from './live-object.ts';
 import { MessageFilter } from './message-filter.ts';
-import type { ApplyLane, ChangeFeed, Spool } from './ports.ts';
+import type { ApplyLane, ChangeFeed, Reshape, Spool } from './ports.ts';
 import { RecentTransactions } from './recent-transactions.ts';
 import { SourceEnd } from './source-end.ts';
 import type { CommitPoint, StreamBatch } from './stream-batch.ts';
@@ -26,6 +26,7 @@ export interface ApplyLoopOptions {
   /** A batch of this size is flushed even inside a source transaction. */
   readonly batchBytes: number;
   readonly openSpool: (object: LiveObject) => Spool;
+  readonly reshape: Reshape;
   readonly nowMs: () => number;
   /** An object became part of the stream, or its position moved by catching up. */
   readonly onObjectChange: (object: LiveObject) => void;
@@ -41,6 +42,14 @@ const BACKLOG_WAL_BYTES = 2 * 1024 * 1024;
 const TICK_MS = 100;
 const STATUS_INTERVAL_MS = 5_000;
 
+/** What the source's catalogue says of a table whose rows the stream has not described since. */
+interface Announcement extends PendingReshape {
+  /** By then, the change of the table is committed in the stream. */
+  readonly position: Lsn;
+  /** What the table was made for at that time: with anything else, the stream has said more since. */
+  readonly expected: LiveObject['expected'];
+}
+
 /** Runs until `stop`, or throws: an `ObjectHalt` for one object, anything else for the whole session. */
 export class ApplyLoop implements AssemblerHost {
   readonly format: RowFormat;
@@ -54,6 +63,7 @@ export class ApplyLoop implements AssemblerHost {
   /** Stands before the assembler, so that nothing behind it ever holds a value that is masked. */
   readonly #filter: MessageFilter;
   readonly #wakeup = new Wakeup();
+  readonly #announced = new Map<LiveObject, Announcement>();
   #ready: StreamBatch | null = null;
   #paused = false;
   #laneBusy = false;
@@ -84,8 +94,8 @@ export class ApplyLoop implements AssemblerHost {
       filterOf: (relationOid) => this.#objects.get(relationOid)?.filter ?? null,
       next: (bytes, start, end) => assembler.take(bytes, start, end),
     });
-    const { format, lane, batchBytes, openSpool, nowMs } = options;
-    this.#aside = new Aside({ format, lane, batchBytes, openSpool, nowMs });
+    const { format, lane, batchBytes, openSpool, reshape, nowMs } = options;
+    this.#aside = new Aside({ format, lane, batchBytes, openSpool, reshape, nowMs });
   }
 
   /** The server has far more for us than we have seen. */
@@ -181,6 +191,22 @@ export class ApplyLoop implements AssemblerHost {
     });
   }
 
+  /**
+   * Says that a table looks otherwise at the source, as the catalogue had it at `position`. Its destination table follows when the stream
+   * has passed that, unless a row brings the news before.
+   */
+  announce(change: PendingReshape, position: Lsn): void {
+    this.#announced.set(change.object, { ...change, position, expected: change.object.expected });
+    if (!this.#assembler.inTransaction) this.#follow(this.#received);
+    this.#options.feed.status(this.#received, this.confirmable, true);
+    this.#wakeup.wake();
+  }
+
+  /** A table is going to follow its source. */
+  get isFollowing(): boolean {
+    return this.#announced.size > 0 || this.#assembler.pending !== null;
+  }
+
   /** Asks for a checkpoint at the received position as soon as it is reached, instead of when it is due. */
   wantCheckpoint(wanted: boolean): void {
     this.#wanted = wanted;
@@ -216,7 +242,8 @@ export class ApplyLoop implements AssemblerHost {
       else {
         this.#frameAt = bytes.readUInt32BE(start + 1) * 2 ** 32 + bytes.readUInt32BE(start + 5);
         this.#filter.take(bytes, walDataPayload(start), end);
-        if (this.#assembler.batch.sizeBytes >= this.#options.batchBytes) this.#batchIsFull();
+        if (this.#assembler.pending !== null) this.#holdFeed();
+        else if (this.#assembler.batch.sizeBytes >= this.#options.batchBytes) this.#batchIsFull();
       }
     } catch (error) {
       this.#options.feed.pause();
@@ -225,6 +252,16 @@ export class ApplyLoop implements AssemblerHost {
   }
 
   async run(): Promise<void> {
+    try {
+      await this.#steps();
+    } finally {
+      // Where the stream ends inside a transaction, no boundary comes any more.
+      this.#hasEnded = true;
+      for (const waiter of this.#boundaryWaiters.splice(0)) waiter.giveUp();
+    }
+  }
+
+  async #steps(): Promise<void> {
     for (;;) {
       if (this.#failure !== null) throw this.#failure;
       this.#tick();
@@ -233,10 +270,13 @@ export class ApplyLoop implements AssemblerHost {
           await this.#flushReady();
           break;
         case 'commit':
-          await this.#commit(must(this.#assembler.batch.lastCommit, 'the commit of the transaction that was flushed'));
+          await this.#commit(this.#assembler.batch.lastCommit ?? this.#cleanPoint());
           break;
         case 'checkpoint':
-          await this.#commit({ endLsn: this.#cleanPosition(), commitTimeMicros: this.#sourceTimeMicros() });
+          await this.#commit(this.#cleanPoint());
+          break;
+        case 'reshape':
+          await this.#reshape();
           break;
         case 'catch_up':
           await this.#catchUp();
@@ -285,6 +325,7 @@ export class ApplyLoop implements AssemblerHost {
     this.#lastCommitTimeMicros = point.commitTimeMicros;
     this.#settle(point.endLsn);
     this.#wakeBoundaryWaiters();
+    this.#follow(point.endLsn);
     const batch = this.#assembler.batch;
     if (batch.isEmpty || this.#ready !== null) {
       if (this.#transactionOpen) this.#wakeup.wake();
@@ -304,6 +345,7 @@ export class ApplyLoop implements AssemblerHost {
     return {
       stopping: this.#stopping,
       hasReadyBatch: this.#ready !== null,
+      reshapeIsDue: this.#assembler.pending !== null,
       destinationTransactionOpen: this.#transactionOpen,
       atCleanBoundary: clean,
       catchUpBytes: this.#aside.readableBytes,
@@ -319,7 +361,7 @@ export class ApplyLoop implements AssemblerHost {
     if (batch === null) return;
     this.#ready = null;
     this.#laneBusy = true;
-    if (this.#paused) {
+    if (this.#paused && this.#assembler.pending === null) {
       if (this.#assembler.batch.sizeBytes >= this.#options.batchBytes) this.#close();
       this.#paused = false;
       this.#options.feed.resume();
@@ -331,6 +373,29 @@ export class ApplyLoop implements AssemblerHost {
     if (!batch.endsInside) await this.#commit(must(batch.lastCommit, 'the last commit of a batch that ends at one'));
     this.#laneBusy = false;
     this.#closeIfIdle();
+  }
+
+  /** A table follows its source at this place of the stream: what came before lands by its former shape. */
+  async #reshape(): Promise<void> {
+    const { object, relation } = must(this.#assembler.pending, 'the table that must follow');
+    this.#laneBusy = true;
+    this.#transactionOpen = true;
+    const batch = this.#assembler.closeBatch();
+    if (!batch.isEmpty) {
+      this.#applyingSinceMicros ??= batch.firstCommitTimeMicros;
+      this.#count(batch);
+      await this.#options.lane.flush(batch);
+    }
+    const shape = await this.#options.reshape(object, relation);
+    this.#assembler.goOn(shape);
+    this.#laneBusy = false;
+    if (this.#assembler.pending !== null) return;
+    if (this.#assembler.batch.sizeBytes >= this.#options.batchBytes) this.#batchIsFull();
+    else if (this.#paused) {
+      this.#paused = false;
+      this.#options.feed.resume();
+    }
+    this.#wakeup.wake();
   }
 
   async #commit(point: CommitPoint): Promise<void> {
@@ -384,12 +449,28 @@ export class ApplyLoop implements AssemblerHost {
     }
   }
 
+  /** At a boundary of the stream: the next table whose change lies behind it follows now. */
+  #follow(position: Lsn): void {
+    for (const [object, announcement] of this.#announced) {
+      const isOutdated = object.expected !== announcement.expected || this.objectOf(object.sourceOid) !== object;
+      // One that rests finds the change in the stream, or in the catalogue, when it goes on.
+      const isAtRest = this.route(object) === 'drop';
+      if (isOutdated || isAtRest || this.#assembler.isAsExpected(announcement)) this.#announced.delete(object);
+      else if (object.state === 'streaming' && announcement.position <= position) {
+        this.#announced.delete(object);
+        this.#assembler.await(announcement);
+        return this.#holdFeed();
+      }
+    }
+  }
+
   #keepalive(bytes: Buffer, start: number): void {
     const keepalive = readKeepalive(bytes, start);
     if (!this.#assembler.inTransaction) {
       this.#received = maxLsn(this.#received, keepalive.serverEnd);
       this.#settle(this.#received);
       this.#wakeBoundaryWaiters();
+      this.#follow(this.#received);
       this.#closeIfIdle();
     }
     if (keepalive.replyRequested) this.#sendStatus(false);
@@ -403,7 +484,8 @@ export class ApplyLoop implements AssemblerHost {
 
   #tick(): void {
     if (this.nowMs() - this.#statusAtMs >= STATUS_INTERVAL_MS) this.#sendStatus(false);
-    else if (this.#wanted && this.#isCleanBoundary() && this.nowMs() - this.#statusAtMs >= TICK_MS) this.#sendStatus(true);
+    else if ((this.#wanted || this.#announced.size > 0) && this.#isCleanBoundary() && this.nowMs() - this.#statusAtMs >= TICK_MS)
+      this.#sendStatus(true);
     if (!this.#laneBusy) this.#closeIfIdle();
   }
 
@@ -416,6 +498,12 @@ export class ApplyLoop implements AssemblerHost {
   #closeIfIdle(): void {
     const batch = this.#assembler.batch;
     if (this.#ready === null && !this.#assembler.inTransaction && !batch.isEmpty && this.#isWorthFlushing(batch)) this.#close();
+  }
+
+  #holdFeed(): void {
+    if (!this.#paused) this.#options.feed.pause();
+    this.#paused = true;
+    this.#wakeup.wake();
   }
 
   #batchIsFull(): void {
@@ -443,20 +531,29 @@ export class ApplyLoop implements AssemblerHost {
     return caughtUpAt > lastCommit ? caughtUpAt : lastCommit;
   }
 
+  #cleanPoint(): CommitPoint {
+    return { endLsn: this.#cleanPosition(), commitTimeMicros: this.#sourceTimeMicros() };
+  }
+
   /** The position up to which nothing is pending: with changes in hand that is the checkpoint itself. */
   #cleanPosition(): Lsn {
     return this.#isCleanBoundary() ? maxLsn(this.#received, this.#checkpoint) : this.#checkpoint;
   }
 
-  readonly #boundaryWaiters: (() => void)[] = [];
+  readonly #boundaryWaiters: { readonly run: () => void; readonly giveUp: () => void }[] = [];
+  #hasEnded = false;
 
   /** Runs `action` between two transactions: in the very call that meets the boundary, since a chunk holds many transactions. */
   #atBoundary<T>(action: () => T): Promise<T> {
     if (!this.#assembler.inTransaction) return Promise.resolve(action());
-    return new Promise((resolve) => this.#boundaryWaiters.push(() => resolve(action())));
+    return new Promise((resolve, reject) => {
+      const giveUp = (): void => reject(new Error('the stream ended inside a transaction'));
+      if (this.#hasEnded) giveUp();
+      else this.#boundaryWaiters.push({ run: () => resolve(action()), giveUp });
+    });
   }
 
   #wakeBoundaryWaiters(): void {
-    for (const run of this.#boundaryWaiters.splice(0)) run();
+    for (const { run } of this.#boundaryWaiters.splice(0)) run();
   }
 }

@@ -6,6 +6,7 @@ import { type LoopFacts, nextStep } from './apply-step.ts';
 const IDLE: LoopFacts = {
   stopping: false,
   hasReadyBatch: false,
+  reshapeIsDue: false,
   destinationTransactionOpen: false,
   atCleanBoundary: true,
   catchUpBytes: 0,
@@ -20,6 +21,12 @@ describe('nextStep', () => {
     ['waits when there is nothing to do', {}, 'wait'],
     ['flushes a batch that is ready', { hasReadyBatch: true, atCleanBoundary: false }, 'flush'],
     ['commits at a boundary what was flushed in parts', { destinationTransactionOpen: true }, 'commit'],
+    [
+      'has a table follow inside a transaction that is flushed in part',
+      { reshapeIsDue: true, destinationTransactionOpen: true, atCleanBoundary: false },
+      'reshape',
+    ],
+    ['flushes what came before the table follows', { reshapeIsDue: true, hasReadyBatch: true, atCleanBoundary: false }, 'flush'],
     ['waits for the rest of a transaction that was flushed in part', { destinationTransactionOpen: true, atCleanBoundary: false }, 'wait'],
     ['writes the new state of an object at once', { unsettledObjects: 1 }, 'checkpoint'],
     ['lets an object catch up when the stream has nothing', { catchUpBytes: 1 }, 'catch_up'],
@@ -48,6 +55,7 @@ describe('nextStep', () => {
         fc.record({
           stopping: fc.boolean(),
           hasReadyBatch: fc.boolean(),
+          reshapeIsDue: fc.boolean(),
           destinationTransactionOpen: fc.boolean(),
           atCleanBoundary: fc.boolean(),
           catchUpBytes: fc.nat(9),

@@ -4,6 +4,8 @@
 export interface LoopFacts {
   readonly stopping: boolean;
   readonly hasReadyBatch: boolean;
+  /** A table must follow its source before the stream goes on. */
+  readonly reshapeIsDue: boolean;
   /** Rows are flushed but not committed. */
   readonly destinationTransactionOpen: boolean;
   /** The stream stands between two source transactions, and every change before is flushed. */
@@ -19,7 +21,7 @@ export interface LoopFacts {
   readonly checkpointWanted: boolean;
 }
 
-export type LoopStep = 'flush' | 'commit' | 'checkpoint' | 'catch_up' | 'stop' | 'wait';
+export type LoopStep = 'flush' | 'reshape' | 'commit' | 'checkpoint' | 'catch_up' | 'stop' | 'wait';
 
 /** An idle checkpoint is written after this much WAL of others, so that our slot never pins more. */
 const IDLE_CHECKPOINT_BYTES = 8 * 1024 * 1024;
@@ -34,6 +36,7 @@ export function nextStep(facts: LoopFacts): LoopStep {
   if (facts.destinationTransactionOpen && facts.atCleanBoundary) return 'commit';
   if (facts.stopping && (!facts.hasReadyBatch || facts.destinationTransactionOpen)) return 'stop';
   if (facts.hasReadyBatch) return 'flush';
+  if (facts.reshapeIsDue) return 'reshape';
   if (facts.destinationTransactionOpen) return 'wait';
   if (facts.unsettledObjects > 0) return 'checkpoint';
   if (facts.catchUpBytes > 0) return 'catch_up';

@@ -92,7 +92,7 @@ function setup(of: Partial<LiveObject> = {}) {
     return spool;
   };
   const lane = { flush: () => Promise.resolve(), commit: () => Promise.resolve() };
-  return { object, spools, aside: new Aside({ format: textRows, lane, batchBytes: 1_000, openSpool, nowMs: () => 1 }) };
+  return { object, spools, aside: new Aside({ format: textRows, lane, batchBytes: 1_000, openSpool, reshape: noReshape, nowMs: () => 1 }) };
 }
 
 /** Remembers how much it holds, and nothing of it. */
@@ -121,4 +121,8 @@ class CountingSpool implements Spool {
   close(): void {
     this.isClosed = true;
   }
+}
+
+function noReshape(): Promise<never> {
+  return Promise.reject(new Error('no table was to follow'));
 }

@@ -3,7 +3,7 @@ import type { RowFormat } from '../model/batch/row-format.ts';
 import { type Lsn, maxLsn } from '../pg/lsn.ts';
 import { CatchUp } from './catch-up.ts';
 import type { LiveObject } from './live-object.ts';
-import type { ApplyLane, Spool } from './ports.ts';
+import type { ApplyLane, Reshape, Spool } from './ports.ts';
 
 export interface AsideOptions {
   readonly format: RowFormat;
@@ -11,6 +11,7 @@ export interface AsideOptions {
   /** A transaction larger than this is flushed in parts. */
   readonly batchBytes: number;
   readonly openSpool: (object: LiveObject) => Spool;
+  readonly reshape: Reshape;
   readonly nowMs: () => number;
 }
 
@@ -58,7 +59,7 @@ export class Aside {
       if (object.state !== 'catching_up' || spool.readableBytes === 0) continue;
       let catchUp = this.#catchUps.get(object);
       if (catchUp === undefined) {
-        catchUp = new CatchUp(object, this.#options.format, this.#options.nowMs);
+        catchUp = new CatchUp(object, this.#options);
         this.#catchUps.set(object, catchUp);
       }
       await catchUp.step(spool, this.#options.lane, CATCH_UP_BYTES, this.#options.batchBytes);

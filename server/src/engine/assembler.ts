@@ -44,6 +44,12 @@ export interface AssemblerHost {
   nowMs(): number;
 }
 
+/** An object whose rows look otherwise from here on: its destination table must follow before anything else is taken in. */
+export interface PendingReshape {
+  readonly object: LiveObject;
+  readonly relation: RelationMessage;
+}
+
 /** Feeds on pgoutput messages in stream order. Throws `ObjectHalt`, or a `ProtocolError` when a message makes no sense. */
 export class Assembler implements PgoutputSink {
   batch = new StreamBatch();
@@ -58,6 +64,9 @@ export class Assembler implements PgoutputSink {
   /** Of the running transaction, for objects that keep more than rows: their changes may come in several batches. */
   readonly #origins = new Map<LiveObject, ChangeOrigin>();
   #inTransaction = false;
+  #pending: PendingReshape | null = null;
+  /** Messages that came while a table had to follow: no more than what is under way when the feed is paused. */
+  readonly #waiting: Buffer[] = [];
   /** The raw message being decoded, for those who keep it aside. */
   #raw: RowSlice = { bytes: NOTHING, start: 0, end: 0 };
   #begin: Buffer = NOTHING;
@@ -69,12 +78,48 @@ export class Assembler implements PgoutputSink {
     this.#host = host;
   }
 
+  /** Inside a source transaction, or where nothing may be taken in: what waits here is not with us yet. */
   get inTransaction(): boolean {
-    return this.#inTransaction;
+    return this.#inTransaction || this.#pending !== null;
   }
 
-  /** Decodes and takes in one message. */
+  /** The table that must follow now; null when the stream can go on. Flush the batch, bring the table there, and call `goOn`. */
+  get pending(): PendingReshape | null {
+    return this.#pending;
+  }
+
+  /** Decodes and takes in one message; keeps it for `goOn` where a table must follow first. */
   take(bytes: Buffer, start: number, end: number): void {
+    if (this.#pending === null) this.#decode(bytes, start, end);
+    else this.#waiting.push(Buffer.from(bytes.subarray(start, end)));
+  }
+
+  /** Whether the stream's description of an object is what its destination table was made for. */
+  isAsExpected({ object, relation }: PendingReshape): boolean {
+    return matches(object.expected, relation.columns);
+  }
+
+  /** Between two transactions: has the object's table follow although no row has come by the new shape. */
+  await(pending: PendingReshape): void {
+    if (this.inTransaction) throw new Error('expected to stand between two transactions');
+    this.#pending = pending;
+  }
+
+  /** The table of `pending` has followed: takes in what waits, until another one must. */
+  goOn(shape: Pick<LiveObject, 'expected' | 'identity'>): void {
+    if (this.#pending === null) throw new Error('expected a table that had to follow');
+    const { object, relation } = this.#pending;
+    // Asked again and again it would never end.
+    if (!matches(shape.expected, relation.columns)) throw halt(object, 'object_schema_changed', describeMismatch(object), 'user');
+    object.expected = shape.expected;
+    object.identity = shape.identity;
+    object.shape = null;
+    this.#pending = null;
+    const waiting = this.#waiting.splice(0);
+    for (const message of waiting) this.take(message, 0, message.length);
+  }
+
+  #decode(bytes: Buffer, start: number, end: number): void {
     this.#raw.bytes = bytes;
     this.#raw.start = start;
     this.#raw.end = end;
@@ -84,8 +129,8 @@ export class Assembler implements PgoutputSink {
   /** Hands the collected changes over and begins a new batch. */
   closeBatch(): StreamBatch {
     const closed = this.batch;
-    closed.endsInside = this.#inTransaction;
-    const position = this.#inTransaction ? this.#transaction.finalLsn : (closed.lastCommit?.endLsn ?? LSN_ZERO);
+    closed.endsInside = this.inTransaction;
+    const position = this.inTransaction ? this.#transaction.finalLsn : (closed.lastCommit?.endLsn ?? LSN_ZERO);
     for (const part of closed.objects.values()) part.position = position;
     this.batch = new StreamBatch();
     return closed;
@@ -161,6 +206,11 @@ export class Assembler implements PgoutputSink {
 
   truncate(relationOids: readonly number[]): void {
     for (const oid of relationOids) {
+      this.#ownerInBatch(oid, 'look');
+      // The message comes again: none of its tables may have been emptied by then.
+      if (this.#pending !== null) return;
+    }
+    for (const oid of relationOids) {
       const object = this.#ownerInBatch(oid);
       if (object === null) continue;
       this.#part(object).truncate();
@@ -175,17 +225,19 @@ export class Assembler implements PgoutputSink {
   message(): void {}
 
   /** The object that the running change is to be applied to with this batch; null when it is dropped or kept aside. */
-  #ownerInBatch(relationOid: number): LiveObject | null {
+  #ownerInBatch(relationOid: number, how: 'take' | 'look' = 'take'): LiveObject | null {
     const object = this.#host.objectOf(relationOid);
     if (object === null) return null;
     const route = this.#host.route(object);
     if (route === 'drop' || !owns(object, this.#transaction)) return null;
     if (route === 'aside') {
-      this.#keepAside(object, relationOid);
+      if (how === 'take') this.#keepAside(object, relationOid);
       return null;
     }
     if (object.shape === null) this.#describe(object, relationOid);
-    return object;
+    if (this.#pending === null) return object;
+    this.#waiting.push(Buffer.from(this.#raw.bytes.subarray(this.#raw.start, this.#raw.end)));
+    return null;
   }
 
   /** The object's part of the batch, ready for a change of the running transaction. */
@@ -220,8 +272,10 @@ export class Assembler implements PgoutputSink {
   #describe(object: LiveObject, relationOid: number): void {
     const message = this.#relations.get(relationOid);
     if (message === undefined) throw halt(object, 'protocol_violation', 'a change came before the description of its table', 'user');
-    if (!matches(object.expected, message.columns))
-      throw halt(object, 'object_schema_changed', describeDifference(object, message), 'user');
+    if (!matches(object.expected, message.columns)) {
+      this.#pending = { object, relation: message };
+      return;
+    }
     if (this.#reidentified.has(relationOid) && !carriesIdentity(object, message))
       throw halt(object, 'object_schema_changed', describeIdentity(object), 'reload');
     // A batch that holds rows of the former shape keeps it; only equal columns get here, so the rows agree.
@@ -275,8 +329,8 @@ function carriesIdentity({ identity }: LiveObject, message: RelationMessage): bo
 
 /** Of the key's columns alone: a filter may begin to hide others while we listen. */
 function identityText(message: RelationMessage): string {
-  const key = message.columns.filter((column) => (column.flags & COLUMN_IS_KEY) !== 0).map((column) => column.name);
-  return [message.replicaIdentity, ...key].join();
+  const key = message.columns.filter((column) => (column.flags & COLUMN_IS_KEY) !== 0);
+  return JSON.stringify([message.replicaIdentity, key.map((column) => column.name)]);
 }
 
 function describeIdentity(object: LiveObject): string {
@@ -299,26 +353,8 @@ function sameColumn(expected: ExpectedColumn, found: RelationColumn): boolean {
   return expected.typeOid === found.typeOid && (expected.typmod === null || expected.typmod === found.typmod);
 }
 
-function describeDifference(object: LiveObject, message: RelationMessage): string {
-  const found = new Map(message.columns.map((column) => [column.name, column]));
-  const expected = new Map(object.expected.map((column) => [column.name, column]));
-  const added = [...found.keys()].filter((name) => !expected.has(name));
-  const gone = [...expected.keys()].filter((name) => !found.has(name));
-  const common = [...found.values()].flatMap((column) => {
-    const former = expected.get(column.name);
-    return former === undefined ? [] : [{ column, former }];
-  });
-  const retyped = common.filter(({ column, former }) => column.typeOid !== former.typeOid).map(({ column }) => column.name);
-  const resized = common
-    .filter(({ column, former }) => column.typeOid === former.typeOid && !sameColumn(former, column))
-    .map(({ column }) => column.name);
-  const parts = [
-    ...(added.length > 0 ? [`added: ${added.join(', ')}`] : []),
-    ...(gone.length > 0 ? [`gone: ${gone.join(', ')}`] : []),
-    ...(retyped.length > 0 ? [`of another type: ${retyped.join(', ')}`] : []),
-    ...(resized.length > 0 ? [`of another length or precision: ${resized.join(', ')}`] : []),
-  ];
-  return `the columns of ${objectLabel(object.source)} changed (${parts.join('; ') || 'another order'})`;
+function describeMismatch(object: LiveObject): string {
+  return `the columns of ${objectLabel(object.source)} changed, and its destination table did not follow`;
 }
 
 /**

@@ -5,7 +5,7 @@ import { textRows } from '../model/batch/text-rows.ts';
 import { LSN_ZERO } from '../pg/lsn.ts';
 import { CatchUp } from './catch-up.ts';
 import type { LiveObject } from './live-object.ts';
-import type { ApplyLane, CommitPlan, Spool } from './ports.ts';
+import type { ApplyLane, CommitPlan, Reshape, Spool } from './ports.ts';
 import type { StreamBatch } from './stream-batch.ts';
 
 const OID = 16_400;
@@ -48,6 +48,18 @@ describe('catching up', () => {
     expect(lane.plans.reduce((sum, plan) => sum + (plan.counts.get(object)?.inserted ?? 0), 0)).toBe(100);
   });
 
+  test('has the table follow where its description changes, and ends only when all that waited behind is taken in', async () => {
+    const { object, catchUp, lane } = setup();
+    const [begin, described, insert, commit] = transaction(100n, 1, true) as [Buffer, Buffer, Buffer, Buffer];
+    const wider = [insertOf('2', 'w'), insertOf('3', 'w')].map(encodeMessage);
+    const next = [begin, encodeMessage(insertOf('4', 'w')), encodeMessage(commitAt(200n))];
+    const spool = new MemorySpool([begin, described, insert, encodeMessage(WIDER), ...wider, commit, ...next]);
+    while (!spool.isEmpty) await catchUp.step(spool, lane, 1, 1_000_000);
+    expect(lane.log).toEqual(['flush 1', 'flush 2', 'flush 1', 'commit']);
+    expect(lane.inside).toEqual([true, false, false]);
+    expect(object).toMatchObject({ applied: 250n, expected: [{ name: 'id' }, { name: 'w' }] });
+  });
+
   test('keeps its position when the commit fails', async () => {
     const { object, catchUp, lane } = setup();
     lane.failure = new Error('no');
@@ -69,7 +81,7 @@ function setup() {
     deletes: 'hard',
     shape: null,
   };
-  return { object, catchUp: new CatchUp(object, textRows, () => 1), lane: new RecordingLane() };
+  return { object, catchUp: new CatchUp(object, { format: textRows, nowMs: () => 1, reshape }), lane: new RecordingLane() };
 }
 
 function transaction(lsn: bigint, rows: number, described = false): Buffer[] {
@@ -82,9 +94,33 @@ function transaction(lsn: bigint, rows: number, described = false): Buffer[] {
     { tag: 'begin' as const, finalLsn: lsn, commitTimeMicros: 1n, xid: 10 },
     ...(described ? [relation] : []),
     ...inserts,
-    { tag: 'commit' as const, commitLsn: lsn, endLsn: lsn + 50n, commitTimeMicros: 1n },
+    commitAt(lsn),
   ].map(encodeMessage);
 }
+
+const WIDER: Message = {
+  tag: 'relation',
+  relation: {
+    oid: OID,
+    schema: 'public',
+    name: 't',
+    replicaIdentity: 'd',
+    columns: [
+      { flags: 1, name: 'id', typeOid: 25, typmod: -1 },
+      { flags: 0, name: 'w', typeOid: 25, typmod: -1 },
+    ],
+  },
+};
+
+function insertOf(...values: readonly string[]): Message {
+  return { tag: 'insert', oid: OID, row: values.map((value) => ({ kind: 'text', bytes: Buffer.from(value) })) };
+}
+
+function commitAt(lsn: bigint): Message {
+  return { tag: 'commit', commitLsn: lsn, endLsn: lsn + 50n, commitTimeMicros: 1n };
+}
+
+const reshape: Reshape = async (_object, relation) => ({ expected: relation.columns, identity: ['id'] });
 
 class RecordingLane implements ApplyLane {
   readonly log: string[] = [];

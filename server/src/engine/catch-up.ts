@@ -3,7 +3,7 @@ import type { ChangeCounts } from '../model/batch/object-batch.ts';
 import type { RowFormat } from '../model/batch/row-format.ts';
 import { Assembler, type AssemblerHost } from './assembler.ts';
 import type { LiveObject } from './live-object.ts';
-import type { ApplyLane, Spool } from './ports.ts';
+import type { ApplyLane, Reshape, Spool } from './ports.ts';
 import type { CommitPoint, StreamBatch } from './stream-batch.ts';
 
 const READ_BYTES = 1024 * 1024;
@@ -14,14 +14,16 @@ export class CatchUp implements AssemblerHost {
   readonly #object: LiveObject;
   readonly #assembler: Assembler;
   readonly #nowMs: () => number;
+  readonly #reshape: Reshape;
   #leftBytes = 0;
   /** The whole transactions that this step is to commit, once it has read its share. */
   #share: StreamBatch | null = null;
 
-  constructor(object: LiveObject, format: RowFormat, nowMs: () => number) {
+  constructor(object: LiveObject, options: { readonly format: RowFormat; readonly nowMs: () => number; readonly reshape: Reshape }) {
     this.#object = object;
-    this.format = format;
-    this.#nowMs = nowMs;
+    this.format = options.format;
+    this.#nowMs = options.nowMs;
+    this.#reshape = options.reshape;
     this.#assembler = new Assembler(this);
   }
 
@@ -33,22 +35,34 @@ export class CatchUp implements AssemblerHost {
     const counts: ChangeCounts = { inserted: 0, updated: 0, deleted: 0, truncated: 0 };
     this.#leftBytes = sizeBytes;
     let point: CommitPoint | null = null;
-    for (;;) {
-      spool.read(Math.min(READ_BYTES, batchBytes), (bytes, start, end) => {
-        this.#leftBytes -= end - start;
-        this.#assembler.take(bytes, start, end);
-      });
-      const isDry = spool.readableBytes === 0;
-      const share = this.#share;
-      this.#share = null;
-      const isFull = this.#assembler.batch.sizeBytes >= batchBytes;
-      const batches = [...(share === null ? [] : [share]), ...(isDry || (share === null && isFull) ? [this.#assembler.closeBatch()] : [])];
+    const flush = async (batches: readonly StreamBatch[]): Promise<void> => {
       for (const batch of batches) {
         point = batch.lastCommit ?? point;
         if (batch.isEmpty) continue;
         await lane.flush(batch);
         for (const part of batch.objects.values()) add(counts, part.counts);
       }
+    };
+    for (;;) {
+      const { pending } = this.#assembler;
+      if (pending === null) {
+        spool.read(Math.min(READ_BYTES, batchBytes), (bytes, start, end) => {
+          this.#leftBytes -= end - start;
+          this.#assembler.take(bytes, start, end);
+        });
+      } else {
+        await flush([...(this.#share === null ? [] : [this.#share]), this.#assembler.closeBatch()]);
+        this.#share = null;
+        this.#assembler.goOn(await this.#reshape(pending.object, pending.relation));
+      }
+      // What waits behind a table that must follow is nowhere else: the step does not end before it is taken in.
+      if (this.#assembler.pending !== null) continue;
+      const isDry = spool.readableBytes === 0;
+      const share = this.#share;
+      this.#share = null;
+      const isFull = this.#assembler.batch.sizeBytes >= batchBytes;
+      const batches = [...(share === null ? [] : [share]), ...(isDry || (share === null && isFull) ? [this.#assembler.closeBatch()] : [])];
+      await flush(batches);
       if (share !== null || isDry) break;
     }
     if (point !== null) await this.#commit(lane, point, counts);

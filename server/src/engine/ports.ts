@@ -1,6 +1,7 @@
 // What the engine needs from the world: a stream of changes, a lane to the destination, and a place for changes that must wait.
 import type { ChangeCounts } from '../model/batch/object-batch.ts';
 import type { Lsn } from '../pg/lsn.ts';
+import type { RelationMessage } from '../pg/pgoutput/messages.ts';
 import type { LiveObject } from './live-object.ts';
 import type { CommitPoint, StreamBatch } from './stream-batch.ts';
 
@@ -31,6 +32,12 @@ export interface ApplyLane {
   flush(batch: StreamBatch): Promise<void>;
   commit(plan: CommitPlan): Promise<void>;
 }
+
+/**
+ * Brings an object's destination table, in the lane's open transaction, to what the stream brings from now on; what came before is
+ * flushed already. Resolves with what the table then expects. Throws `ObjectHalt` where the object can't follow, or must not.
+ */
+export type Reshape = (object: LiveObject, relation: RelationMessage) => Promise<Pick<LiveObject, 'expected' | 'identity'>>;
 
 /** Changes of one object that wait until its historical load is complete, in stream order. */
 export interface Spool {

@@ -17,6 +17,8 @@ export const FAILPOINTS = [
   'session.after_first_state',
   'apply.before_flush',
   'apply.after_flush',
+  'apply.before_alter',
+  'apply.after_alter',
   'apply.before_commit',
   'apply.after_commit',
 ] as const;

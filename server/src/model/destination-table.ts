@@ -20,8 +20,9 @@ export interface TypeRef extends QualifiedName {
  * - `same`: the source's value in text or binary form.
  * - `text`: the source's text form, kept as text: the type means something else on another server (`reg*`).
  * - `generated`: computed by the destination itself; nothing may be written to it.
+ * - `retired`: the source has it no longer; it stays, unwritten, for what was built on it.
  */
-export type ColumnTransfer = 'same' | 'text' | 'generated';
+export type ColumnTransfer = 'same' | 'text' | 'generated' | 'retired';
 
 /**
  * How values of a mapped type become those of the destination's, by expressions that mean the same on either server.
@@ -129,7 +130,7 @@ export function filterPart(signature: string): string | null {
 
 /** The columns that carry values, in order: what a COPY into the table lists. */
 export function writtenColumns(table: Pick<DestinationTable, 'columns'>): readonly DestinationColumn[] {
-  return table.columns.filter((column) => column.transfer !== 'generated');
+  return table.columns.filter((column) => column.transfer !== 'generated' && column.transfer !== 'retired');
 }
 
 /** The most columns a Postgres table can have. Source: PostgreSQL manual, "Appendix K. PostgreSQL Limits". */

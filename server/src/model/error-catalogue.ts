@@ -317,6 +317,13 @@ export const CATALOGUE = {
     retry: 'user',
     exit: 4,
   }),
+  schema_change_held: entry('2069', "A change of the table's columns waits", {
+    meaning:
+      'The columns of the source table changed, and the pipeline is to hold such changes (schema_changes: hold). The object stands still until somebody lets it go on; the others stream.',
+    fix: 'millrace objects resume -f FILE --pipeline NAME SCHEMA.TABLE',
+    retry: 'user',
+    exit: 4,
+  }),
   object_copy_failed: entry('2061', 'The historical load failed', {
     meaning: "Copying the table's rows failed.",
     fix: 'Mend the cause that the message names, then: millrace objects restart -f FILE --pipeline NAME SCHEMA.TABLE',

@@ -38,6 +38,8 @@ export interface SourceTable extends QualifiedName {
   readonly oid: number;
   readonly relkind: 'r' | 'p';
   readonly columns: readonly SourceColumn[];
+  /** `pg_class.relnatts`: how many columns the table ever had. Absent: unknown. */
+  readonly highestAttnum?: number | undefined;
   /** Names of the primary key's columns in index order; empty when there is none. */
   readonly primaryKey: readonly string[];
   readonly replicaIdentity: ReplicaIdentity;
@@ -64,6 +66,11 @@ export interface SourceLeaf extends QualifiedName {
    * themselves may have been rewritten. Absent: unknown.
    */
   readonly columnsVersion?: string | undefined;
+  /**
+   * The highest number that a column of the object's table ever had, as far as the destination table knows of it: a later one is new.
+   * The same for all leaves. Absent: unknown.
+   */
+  readonly highestAttnum?: number | undefined;
   readonly pages: number;
   /** Whether our role may read the leaf by its own name: privileges and policies of the root do not reach it. Absent: `ok`. */
   readonly access?: LeafAccess | undefined;

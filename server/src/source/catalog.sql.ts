@@ -31,7 +31,7 @@ WITH locked AS MATERIALIZED (
 ),
 visible AS (
   SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relispartition, c.relreplident, c.relfilenode,
-         c.reltuples, c.relpages, c.relowner, n.oid AS nspoid,
+         c.reltuples, c.relpages, c.relowner, c.relnatts, n.oid AS nspoid,
          c.oid NOT IN (SELECT locked.relation FROM locked) AS measurable,
          pg_catalog.current_setting('block_size')::pg_catalog.int8 AS block_size
   FROM pg_catalog.pg_class AS c
@@ -60,7 +60,8 @@ SELECT v.oid, v.nspname, v.relname, v.relkind, v.relpersistence, v.relispartitio
          WHERE i.inhparent = v.oid
        ) AS has_children,
        pg_catalog.pg_get_userbyid(v.relowner) AS owner,
-       CASE WHEN v.relkind = 'r' THEN ${columnsVersionSql('v.oid')} END AS columns_version
+       CASE WHEN v.relkind = 'r' THEN ${columnsVersionSql('v.oid')} END AS columns_version,
+       v.relnatts
 FROM visible AS v
 ORDER BY v.nspname, v.relname`;
 

@@ -79,6 +79,7 @@ interface Relation extends QualifiedName {
   readonly owned: boolean;
   readonly hasChildren: boolean;
   readonly columnsVersion: string | null;
+  readonly highestAttnum: number;
 }
 
 /** The rows of one read, looked up by OID. */
@@ -182,9 +183,10 @@ function readTable(
     name,
     relkind: relation.relkind === 'p' ? 'p' : 'r',
     columns: catalogue.columnsOf(oid),
+    highestAttnum: relation.highestAttnum,
     ...readIdentity(catalogue, relation),
     identity: catalogue.identityOf(relation),
-    leaves: relation.relkind === 'p' ? leaves.map((leaf) => readLeaf(leaf, catalogue.forest)) : [readLeaf(relation, catalogue.forest)],
+    leaves: (relation.relkind === 'p' ? leaves : [relation]).map((leaf) => readLeaf(leaf, relation, catalogue.forest)),
     hasInheritanceChildren: hasChildren,
     owned,
   };
@@ -197,12 +199,13 @@ function readIdentity(catalogue: Catalogue, relation: Relation): Pick<SourceTabl
   };
 }
 
-function readLeaf(leaf: Relation, forest: PartitionForest): SourceLeaf {
+function readLeaf(leaf: Relation, root: Relation, forest: PartitionForest): SourceLeaf {
   const { oid, schema, name, relfilenode, pages } = leaf;
   const columnsVersion = leaf.columnsVersion ?? undefined;
   const readable = leaf.schemaUsable && leaf.selectable;
   const access = !readable ? 'no_select_privilege' : leaf.policiesApply ? 'row_level_security' : 'ok';
-  return { oid, schema, name, relfilenode, columnsVersion, pages, access, lineage: forest.lineageOf(oid) };
+  const { highestAttnum } = root;
+  return { oid, schema, name, relfilenode, columnsVersion, highestAttnum, pages, access, lineage: forest.lineageOf(oid) };
 }
 
 function sumSizes(relation: Relation, leaves: readonly Relation[]): number {
@@ -243,6 +246,7 @@ function readRelation(row: Row): Relation {
     owned: boolAt(row, 14),
     hasChildren: boolAt(row, 15),
     columnsVersion: optionalTextAt(row, 17),
+    highestAttnum: intAt(row, 18),
   };
 }
 

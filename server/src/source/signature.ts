@@ -1,7 +1,7 @@
 // A short text that changes whenever the source's tables do, so that the whole catalogue is read only when there is a reason.
 import type { PgSession } from '../db/session.ts';
 
-/** A digest of all users' relations: their identity, files, names, partition bounds, keys, generated columns, how they are published, and whether our role may read them. Costs one catalogue scan. */
+/** A digest of all users' relations: their identity, files, names, columns, partition bounds, keys, generated columns, how they are published, and whether our role may read them. Costs one scan of the columns' catalogue. */
 export async function readCatalogueSignature(session: PgSession): Promise<string> {
   const [row] = await session.query(SIGNATURE);
   return row?.[0] ?? '';
@@ -28,6 +28,13 @@ const SIGNATURE = `
       SELECT pg_catalog.string_agg(d.oid::pg_catalog.text, ',' ORDER BY d.oid)
       FROM pg_catalog.pg_attrdef AS d
       JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum AND a.attgenerated <> ''
+    ), '')
+    || COALESCE((
+      SELECT pg_catalog.count(*) || ':' || pg_catalog.sum(pg_catalog.hashtextextended(
+               pg_catalog.concat_ws(':', a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attisdropped), 0))
+      FROM pg_catalog.pg_attribute AS a
+      JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
+      WHERE a.attrelid >= 16384 AND a.attnum > 0
     ), '')
     || COALESCE((
       SELECT pg_catalog.string_agg(pg_catalog.concat_ws(':', h.inhrelid, h.inhparent, h.xmin), ',' ORDER BY h.inhrelid, h.inhparent)

@@ -58,6 +58,21 @@ export async function currentWalLsn(session: PgSession): Promise<Lsn> {
   return parseLsn(textAt(must(row, 'the current WAL position'), 0));
 }
 
+/**
+ * A position behind every commit that this session can see, on an ordinary session of a primary: commits may be visible before they are
+ * flushed. Behind a page's end the next record begins after the page's header, which nobody has to wait for.
+ */
+export async function visibleWalLsn(session: PgSession): Promise<Lsn> {
+  const [row] = await session.query('SELECT pg_catalog.pg_current_wal_insert_lsn()');
+  const lsn = parseLsn(textAt(must(row, 'the position of the next WAL record'), 0));
+  const offset = lsn % WAL_PAGE_BYTES;
+  return (WAL_HEADER_BYTES.includes(offset) ? lsn - offset : lsn) as Lsn;
+}
+
+const WAL_PAGE_BYTES = 8192n;
+/** Of a page, and of a segment's first page. */
+const WAL_HEADER_BYTES: readonly bigint[] = [24n, 40n];
+
 /** The timelines before this one, oldest first; on a session with `replication: 'database'`. The first timeline has none. */
 export async function readTimelineHistory(replication: PgSession, timeline: number): Promise<readonly TimelineSwitch[]> {
   if (timeline === 1) return [];

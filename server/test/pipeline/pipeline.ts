@@ -31,6 +31,7 @@ export function pipelineSettings(source: TestDatabase, destination: TestDatabase
     objects: [],
     namespace: { kind: 'source' },
     layout: NATIVE_LAYOUT,
+    schemaChanges: 'apply',
     ...options.settings,
   };
 }

@@ -224,8 +224,10 @@ describe('a good file', () => {
     ]);
   });
 
-  test('warns that schema_changes: apply is not there yet', async () => {
-    expect((await load(withPipelineKeys('schema_changes: apply'))).warnings).toMatchObject([{ line: 20, column: 5 }]);
+  test.each(['apply', 'hold'] as const)('says what happens when columns change: %s', async (policy) => {
+    const { pipelines, warnings } = await load(withPipelineKeys(`schema_changes: ${policy}`));
+    expect(pipelines[0]?.schemaChanges).toBe(policy);
+    expect(warnings).toEqual([]);
   });
 
   test('may have a byte order mark, Windows line ends and an anchor', async () => {
@@ -434,7 +436,7 @@ describe('a bad file is refused with line, column and hint', () => {
     ['frequency_profile: hevo_current'],
     ['merge_tables: true'],
     ['detect_deletes: true'],
-    ['schema_changes: hold'],
+    ['schema_changes: ignore'],
     ['sync_mode: full_refresh_append'],
     ['objects: {public.a: {sync_mode: full_refresh_overwrite}}'],
   ])("what this version can't do: %s", async (line) => {

@@ -48,6 +48,7 @@ export function readPipeline(name: string, raw: FilePipeline, servers: Servers, 
     objects: objects.map(({ key: _key, ...settings }) => settings),
     namespace,
     layout,
+    schemaChanges: raw.schema_changes ?? 'apply',
   };
 }
 

@@ -51,7 +51,15 @@ export interface PipelineSettings {
   readonly namespace: NamespaceRule;
   /** Of objects that say nothing else. */
   readonly layout: Layout;
+  /** What happens when the columns of a source table change. */
+  readonly schemaChanges: SchemaChangePolicy;
 }
+
+/**
+ * - `apply`: the destination table follows. - `hold`: the object waits until an operator resumes it. - `ignore`: new columns are left out,
+ * and those that are gone stay, unwritten.
+ */
+export type SchemaChangePolicy = 'apply' | 'hold' | 'ignore';
 
 /** The layout of one object's table. */
 export function layoutOf({ layout, objects }: Pick<PipelineSettings, 'layout' | 'objects'>, table: QualifiedName): Layout {

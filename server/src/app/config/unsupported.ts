@@ -4,7 +4,7 @@ import { Place } from './place.ts';
 import type { ProblemList } from './problem.ts';
 import type { Tree } from './yaml-tree.ts';
 
-/** Adds a problem at every setting that is not available yet, and a warning where a default promises more than there is. */
+/** Adds a problem at every setting that is not available yet. */
 export function refuseUnsupported(file: File, root: Tree, problems: ProblemList): void {
   for (const [name, source] of Object.entries(file.sources)) refuseSource(source, new Place(root, ['sources', name], problems));
   for (const [name, destination] of Object.entries(file.destinations))
@@ -49,13 +49,8 @@ function refusePipeline(pipeline: FilePipeline, place: Place): void {
     }
   }
   if (pipeline.sync_mode !== undefined && pipeline.mode === 'logical') refuseSyncMode(pipeline.sync_mode, place);
-  if (pipeline.schema_changes === 'apply') {
-    place.warn(
-      'schema_changes',
-      'schema_changes: apply is not available in this version yet',
-      'a table whose columns change stops with error 2060 until `millrace objects restart` loads it again',
-    );
-  }
+  if (pipeline.schema_changes === 'ignore')
+    place.refuse('schema_changes', 'schema_changes: ignore', 'use schema_changes: apply or hold, or remove the line');
   for (const [name, object] of Object.entries(pipeline.objects ?? {})) refuseObject(object, pipeline, place.inside('objects', name));
 }
 
@@ -64,7 +59,6 @@ const ONLY_VALUES = {
   frequency_profile: 'free',
   merge_tables: false,
   detect_deletes: false,
-  schema_changes: 'apply',
 } as const;
 
 const CUSTOM_SQL_KEYS = ['query', 'target', 'primary_key', 'query_mode', 'cursor'] as const;

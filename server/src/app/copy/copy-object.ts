@@ -36,7 +36,7 @@ import type { CopyDesk, CopySessions } from './sessions.ts';
 export interface CopyRequest {
   /** As the catalogue has it now. */
   readonly source: SourceTable;
-  /** It exists, with these columns. */
+  /** It exists; with these columns, or gets them by `hooks.reshape`. */
   readonly destination: DestinationTable;
   /** `first`: nobody has read the table yet. `reload`: its rows stay until all new ones are there. */
   readonly mode: 'first' | 'reload';
@@ -74,6 +74,10 @@ export interface CopyHooks {
   readonly holdEpoch: () => string;
   /** Adds the keys that the table lacks, in a transaction of its own. */
   readonly addKeys: (session: PgSession) => Promise<void>;
+  /**
+   * Brings the table to the columns of the load, inside the transaction that replaces its rows; absent where it has them. Throws `fenced`.
+   */
+  readonly reshape?: ((session: PgSession) => Promise<void>) | undefined;
   /** Inside the transaction that completes the load. Throws `fenced`. */
   readonly finish: (session: PgSession, outcome: CopyOutcome) => Promise<void>;
   readonly onProgress: (progress: CopyProgress) => void;
@@ -293,10 +297,17 @@ class ObjectCopy {
     const place = this.#place;
     const rows = outcome.overlap ? null : outcome.rows;
     let isSwapped = false;
+    const { reshape } = hooks;
+    if (place.kind === 'beside' && reshape !== undefined) {
+      await this.#transaction((session) =>
+        this.#land(session, place, { key: this.#key(), rows, discardsAll: false, reshape: () => reshape(session) }, outcome.endLsn),
+      );
+      isSwapped = true;
+    }
     try {
       await withBuildMemory(control, () => hooks.addKeys(control));
     } catch (error) {
-      if (place.kind !== 'beside' || !violatesKey(error)) throw error;
+      if (place.kind !== 'beside' || isSwapped || !violatesKey(error)) throw error;
       // The former rows don't fit a key that is new: they have to make room first.
       await this.#transaction((session) => this.#land(session, place, { key: [], rows, discardsAll: true }, outcome.endLsn));
       isSwapped = true;

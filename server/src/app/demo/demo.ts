@@ -105,6 +105,7 @@ function demoPipeline(clusters: DemoClusters): PipelineSettings {
     schemas: null,
     objects: [],
     namespace: { kind: 'source' },
+    schemaChanges: 'apply',
     layout: NATIVE_LAYOUT,
   };
 }

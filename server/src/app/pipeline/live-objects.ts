@@ -69,7 +69,7 @@ function isAnotherTable({ record, source, outcome }: PlannedObject): boolean {
   if (record === null || outcome.kind === 'refused') return false;
   if (record.sourceOid !== source.oid) return true;
   if (record.destinationOid !== null && record.layout !== tableSignature(outcome.table)) return true;
-  return record.identity !== null && !sameIdentity(record.identity, outcome.table.identity);
+  return record.identity !== null && !sameKeyColumns({ identity: record.identity, columns: record.columns ?? [] }, outcome.table);
 }
 
 /**
@@ -100,7 +100,7 @@ function partitionsMoved({ record, source }: PlannedObject): boolean {
 export function rowsReplaced({ record, outcome, source }: PlannedObject, before: readonly SourceLeaf[] | null): boolean {
   if (record === null || outcome.kind === 'refused' || !hasSameShape({ record, outcome })) return false;
   const { columns } = outcome.table;
-  const isAnother = record.columns?.some((column, index) => column.attnum !== columns[index]?.attnum) ?? false;
+  const isAnother = record.columns?.filter(isThere).some((column, index) => column.attnum !== columns[index]?.attnum) ?? false;
   return isAnother || (before !== null && wasRewritten(before, source.leaves));
 }
 
@@ -132,21 +132,45 @@ export function filesToRemember(object: PlannedObject): { readonly leaves: reado
   const { record, source } = object;
   const before = record?.leaves ?? null;
   if (before === null || !hasSameShape(object) || sameFiles(before, source.leaves)) return null;
-  return { leaves: source.leaves };
+  // What the stream has not brought yet is still new.
+  const highestAttnum = before[0]?.highestAttnum;
+  return { leaves: source.leaves.map((leaf) => ({ ...leaf, highestAttnum })) };
 }
 
-function sameShape(a: readonly DestinationColumn[], b: readonly DestinationColumn[]): boolean {
+/** Whether the stream describes two lists of columns the same way. */
+export function sameShape(a: readonly DestinationColumn[], b: readonly DestinationColumn[]): boolean {
   const describe = ({ sourceName, sourceTypeOid, sourceTypmod, transfer }: DestinationColumn) => [
     sourceName,
     sourceTypeOid,
     sourceTypmod ?? null,
     transfer,
   ];
-  return JSON.stringify(a.map(describe)) === JSON.stringify(b.map(describe));
+  return JSON.stringify(a.filter(isThere).map(describe)) === JSON.stringify(b.filter(isThere).map(describe));
+}
+
+/** Whether the source has the column: one that is gone there may have stayed at the destination. */
+function isThere(column: DestinationColumn): boolean {
+  return column.transfer !== 'retired';
+}
+
+/** Whether two tables find rows by the same columns, whatever these are called. */
+export function sameKeyColumns(a: IdentifiedTable, b: IdentifiedTable): boolean {
+  return sameIdentity(byNumber(a), byNumber(b));
+}
+
+export interface IdentifiedTable {
+  readonly identity: RowIdentity;
+  readonly columns: readonly { readonly name: string; readonly attnum: number }[];
+}
+
+function byNumber({ identity, columns }: IdentifiedTable): RowIdentity {
+  if (identity.kind !== 'key') return identity;
+  const numbers = new Map(columns.map((column) => [column.name, String(column.attnum)]));
+  return { kind: 'key', columns: identity.columns.map((name) => numbers.get(name) ?? name) };
 }
 
 /** How rows are found changed: neither the keys at the destination nor what the log says of old rows fit any more. */
-export function sameIdentity(a: RowIdentity, b: RowIdentity): boolean {
+function sameIdentity(a: RowIdentity, b: RowIdentity): boolean {
   if (a.kind !== 'key' || b.kind !== 'key') return a.kind === b.kind;
   return JSON.stringify(a.columns) === JSON.stringify(b.columns);
 }

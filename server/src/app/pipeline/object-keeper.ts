@@ -15,11 +15,14 @@ import { MillraceError } from '../../model/error.ts';
 import { CATALOGUE, type ErrorName } from '../../model/error-catalogue.ts';
 import { saltOf } from '../../model/object-filter.ts';
 import { objectLabel } from '../../model/table.ts';
+import type { RelationMessage } from '../../pg/pgoutput/messages.ts';
+import type { Lsn } from '../../pg/lsn.ts';
 import { parseSnapshot } from '../../pg/snapshot.ts';
 import { SqlState } from '../../pg/sqlstate.ts';
 import { describeWriter, waitForWriters } from '../../source/lock-wait.ts';
 import { readPublications, refreshPublications } from '../../source/publication.ts';
 import { membershipOf } from '../../source/publication-plan.ts';
+import { visibleWalLsn } from '../../source/system.ts';
 import type { CopyOutcome } from '../copy/copy-object.ts';
 import { CopySessions } from '../copy/sessions.ts';
 import type { DestinationLane } from './destination-lane.ts';
@@ -30,12 +33,13 @@ import {
   NOTHING_LOADED,
   type Resumption,
   resumptionOf,
-  sameIdentity,
+  sameKeyColumns,
   shapeOf,
   stateReason,
 } from './live-objects.ts';
 import type { Loader } from './loader.ts';
 import { type LoadableObject, type LoadContext, loadObject } from './object-load.ts';
+import { type Approvals, SchemaChanges } from './schema-changes.ts';
 import type { PipelineRun } from './pipeline-run.ts';
 import { type PlannedObject, planPipeline } from './plan.ts';
 import type { Prepared } from './prepare.ts';
@@ -47,6 +51,9 @@ export interface KeeperContext extends PipelineRun {
   readonly loop: ApplyLoop;
   readonly lane: DestinationLane;
   readonly loader: Loader;
+  readonly approvals: Approvals;
+  /** More sessions, for work that must not wait for others'; they are closed with the session. */
+  readonly connect: () => Promise<{ readonly source: PgSession; readonly destination: PgSession }>;
 }
 
 /** How long one attempt of a load waits for transactions that were open when its table was published. */
@@ -64,6 +71,7 @@ export class ObjectKeeper {
   readonly #due: (() => void)[] = [];
   readonly #sessions: CopySessions;
   readonly #loads: LoadContext;
+  readonly #changes: SchemaChanges;
   /** The control session is shared by loads that run side by side: one transaction at a time. */
   #control: Promise<unknown> = Promise.resolve();
   #refresh: Promise<void> | null = null;
@@ -79,6 +87,8 @@ export class ObjectKeeper {
       applicationName: `millrace ${settings.name}`,
       maskSalt: saltOf(settings.objects.map((object) => object.filter)),
     });
+    const { lane, log, approvals, connect } = context;
+    this.#changes = new SchemaChanges({ settings, connect, fence: prepared.fence, lane, log, approvals });
     this.#loads = {
       fence: prepared.fence,
       sessions: this.#sessions,
@@ -99,6 +109,12 @@ export class ObjectKeeper {
     // A slot begins after every transaction that was open when it was made: none of them can have written unseen.
     for (const planned of prepared.plan.objects)
       await this.#place(planned, prepared.isFresh || wasStreamed(planned) ? 'no_writers' : 'writers');
+  }
+
+  /** Has tables follow whose columns changed while nothing ran, even if no row says so. */
+  async announceChanges(): Promise<void> {
+    const position = await visibleWalLsn(this.#context.source);
+    for (const planned of this.#context.prepared.plan.objects) this.announce(planned, position);
   }
 
   /** Starts the loads that `begin` found due. */
@@ -140,16 +156,33 @@ export class ObjectKeeper {
     this.startLoads();
   }
 
+  /** Has an object's table follow its source; see the engine's `Reshape`. */
+  reshape(live: LiveObject, relation: RelationMessage): Promise<Pick<LiveObject, 'expected' | 'identity'>> {
+    return this.#changes.reshape(live, relation);
+  }
+
+  /** Says that the catalogue, as it was at `position`, has another shape of the table: it may be that no row will bring the news. */
+  announce(planned: PlannedObject, position: Lsn): void {
+    const live = this.#kept.get(objectLabel(planned.source));
+    if (live === undefined || planned.outcome.kind === 'refused' || live.sourceOid !== planned.source.oid) return;
+    const { schema, name, oid } = planned.source;
+    const columns = shapeOf(planned.outcome.table).expected.map((column) => ({ ...column, typmod: column.typmod ?? -1, flags: 0 }));
+    if (sameExpected(live.expected, columns)) return;
+    // What is said of old rows is not asked for between two transactions.
+    this.#context.loop.announce({ object: live, relation: { oid, schema, name, replicaIdentity: 'd', columns } }, position);
+  }
+
   async close(): Promise<void> {
     await this.#sessions.closeIdle();
   }
 
   /** Whatever goes wrong here with one object is its own matter. */
   async #place(planned: PlannedObject, wait: 'writers' | 'no_writers'): Promise<void> {
-    const { observer, prepared } = this.#context;
+    const { observer, prepared, approvals } = this.#context;
     const { outcome } = planned;
     const resumption = resumptionOf(planned, prepared.isFresh ? null : prepared.checkpoint);
     if (planned.record !== null) observer.countsBegin(planned.source, planned.record.counters);
+    if (planned.record?.resumeRequested === true && planned.record.reason?.name === HELD) approvals.set(objectLabel(planned.source), null);
     if (planned.record?.resumeRequested === true) await this.#patch(planned.source, { resumeRequested: false });
     if (resumption.kind === 'rest' || outcome.kind === 'refused') {
       const state = resumption.kind === 'rest' ? resumption.state : 'ineligible';
@@ -369,12 +402,18 @@ export class ObjectKeeper {
 }
 
 const REFRESH_AFTER_MS = 50;
+const HELD: ErrorName = 'schema_change_held';
 
 /** The columns that the object's rows at the destination have: those of its load, until it is loaded again. */
 function tableOf(planned: LoadableObject, resumption: Resumption): DestinationTable {
   const { table } = planned.outcome;
-  const columns = resumption.kind === 'load' ? null : (planned.record?.columns ?? null);
-  return columns === null ? table : { ...table, columns };
+  const { columns = null, identity = null } = resumption.kind === 'load' ? {} : (planned.record ?? {});
+  return columns === null ? table : { ...table, columns, identity: identity ?? table.identity };
+}
+
+function sameExpected(expected: LiveObject['expected'], columns: LiveObject['expected']): boolean {
+  const describe = ({ name, typeOid, typmod }: LiveObject['expected'][number]) => [name, typeOid, typmod];
+  return JSON.stringify(expected.map(describe)) === JSON.stringify(columns.map(describe));
 }
 
 function wasRequested(planned: PlannedObject): boolean {
@@ -384,7 +423,8 @@ function wasRequested(planned: PlannedObject): boolean {
 /** Whether the object is loaded again on request alone: then every change since its last load has been published. */
 function wasStreamed({ record, source, outcome }: PlannedObject): boolean {
   if (record === null || !record.restartRequested || record.appliedLsn === null || record.sourceOid !== source.oid) return false;
-  if (record.identity === null || outcome.kind !== 'table' || !sameIdentity(record.identity, outcome.table.identity)) return false;
+  const { identity, columns } = record;
+  if (identity === null || outcome.kind !== 'table' || !sameKeyColumns({ identity, columns: columns ?? [] }, outcome.table)) return false;
   // With another condition, rows that its publication left out are wanted now.
   return record.layout === tableSignature(outcome.table);
 }

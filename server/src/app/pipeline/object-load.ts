@@ -1,18 +1,17 @@
 // The historical load of one object inside a running session: its table, its rows, and the hand-over to the stream.
 import { formatObjectName } from '@millrace/contract/object-name';
 import type { PgSession } from '../../db/session.ts';
-import { addKeys, createDestinationTable, dropDestinationTable } from '../../destination/ddl.ts';
+import { addKeys, createDestinationTable, reshapeTable, type TableOwner } from '../../destination/ddl.ts';
+import { dropDestinationTable } from '../../destination/ddl-drop.ts';
 import { dropStaleKeys } from '../../destination/ddl-keys.ts';
 import { dropStaleKeptIndexes } from '../../destination/ddl-kept.ts';
-import { isAdopted } from '../../destination/existing.ts';
 import { keepsThePast, land } from '../../destination/land.ts';
-import { isIntact, loadPlace, loadTableOf } from '../../destination/load-place.ts';
-import { readRelations } from '../../destination/introspect.ts';
+import { emptyPlace, isIntact, loadPlace, loadTableOf } from '../../destination/load-place.ts';
 import { holdEpoch as holdEpochSql, recordChunk } from '../../destination/load-record.sql.ts';
-import { loadChunks, setObjectState } from '../../destination/state.ts';
+import { loadChunks, loadObjects, setObjectState } from '../../destination/state.ts';
 import type { Fence, ObjectCounters, ObjectRecord } from '../../destination/state-records.ts';
 import type { LiveObject } from '../../engine/live-object.ts';
-import type { DestinationTable } from '../../model/destination-table.ts';
+import type { DestinationColumn, DestinationTable } from '../../model/destination-table.ts';
 import { MillraceError } from '../../model/error.ts';
 import { parseLayout } from '../../model/layout.ts';
 import { objectLabel } from '../../model/table.ts';
@@ -21,7 +20,6 @@ import type { Snapshot } from '../../pg/snapshot.ts';
 import { type CopyHooks, type CopyOutcome, type CopyRequest, copyObject } from '../copy/copy-object.ts';
 import type { UnfinishedCopy } from '../copy/resume.ts';
 import type { CopySessions } from '../copy/sessions.ts';
-import { generatedChanged } from './live-objects.ts';
 import type { PipelineObserver } from './observer.ts';
 import type { PipelineTuning } from './pipeline-run.ts';
 import type { PlannedObject } from './plan.ts';
@@ -65,20 +63,23 @@ export async function loadObject(context: LoadContext, task: LoadTask): Promise<
   const { table } = planned.outcome;
   const addsToThePast = keepsThePast(table.layout);
   // Such rows say which snapshot they are of: that of one attempt.
-  const goesOn = task.resume && made !== 'recreated' && !addsToThePast;
+  const goesOn = task.resume && made.shape === 'as_planned' && !addsToThePast;
   const unfinished = goesOn ? await context.onControl((session) => unfinishedCopy(session, context.fence, planned.record)) : null;
   if (!task.resume) await context.keepAside(live);
   context.observer.objectState(live.source, 'copying', null);
   const request: CopyRequest = {
     source: planned.source,
     destination: table,
-    mode: made === 'rows_stay' || addsToThePast ? 'reload' : 'first',
+    mode: made.rows === 'stay' || addsToThePast ? 'reload' : 'first',
     unfinished,
     workers: context.tuning?.workersPerLoad ?? WORKERS_PER_LOAD,
     tuning: { chunkBytes: context.tuning?.chunkBytes },
     hasStreamedInvisible: context.hasStreamedInvisible,
     signal,
-    hooks: hooksOf(context, task),
+    hooks: {
+      ...hooksOf(context, task),
+      ...(made.rows === 'stay' && made.shape === 'differs' ? { reshape: reshapeOf(context, task) } : {}),
+    },
     land: addsToThePast
       ? (session, place, { swap, takenAt }) => land(session, place, { table, swap, moment: { lsn: live.applied, takenAt } })
       : undefined,
@@ -132,42 +133,73 @@ function hooksOf({ fence, observer, generations }: LoadContext, { live, planned,
   };
 }
 
-/**
- * Makes the destination table, or finds ours. `recreated`: its columns had changed, so it was dropped and made anew, empty.
- * `rows_stay`: it holds the rows of a load that was complete once; readers go on seeing them until the new ones are all there.
- */
-async function makeTable(session: PgSession, fence: Fence, planned: LoadableObject): Promise<'created' | 'recreated' | 'rows_stay'> {
+/** What stands at the destination when a load begins. */
+interface MadeTable {
+  /** `stay`: it holds the rows of a load that was complete once; readers go on seeing them until the new ones are all there. */
+  readonly rows: 'none' | 'stay';
+  /** `differs`: it gets the planned columns together with the new rows; nothing of an earlier attempt fits. */
+  readonly shape: 'as_planned' | 'changed' | 'differs';
+}
+
+/** Makes the destination table, or finds ours. One that nobody has read yet gets other columns at once. */
+async function makeTable(session: PgSession, fence: Fence, planned: LoadableObject): Promise<MadeTable> {
   const { record, outcome } = planned;
-  const owner = { fence, source: { schema: planned.source.schema, name: planned.source.name } };
-  const oid = record?.destinationOid ?? null;
-  const makeAnew = async (formerOid: number): Promise<'recreated'> => {
-    if (record !== null && keepsThePast(parseLayout(record.layout)) && record.copyGeneration > 0) {
-      const [found] = await readRelations(session, [outcome.table]);
-      if (found !== undefined) throw pastInTheWay(planned);
-      // Renamed, so it is not ours to drop any more.
-      await createDestinationTable(session, owner, outcome);
-      return 'recreated';
-    }
-    await dropDestinationTable(session, owner, formerOid);
+  const owner = ownerOf(fence, planned);
+  if (keepsThePast(outcome.table.layout) || (record !== null && keepsThePast(parseLayout(record.layout))))
+    return makeKeepingTable(session, owner, planned);
+  const made = await createDestinationTable(session, owner, { ...outcome, known: record?.columns });
+  if (made.kind === 'created' || made.kind === 'adopted') return { rows: 'none', shape: 'as_planned' };
+  // Rows of others stay until the source's are all there, as those of a former load do.
+  if (made.kind === 'adopted_with_rows') return { rows: 'stay', shape: 'as_planned' };
+  const shape = made.kind === 'differs' ? 'differs' : 'as_planned';
+  // A load that was interrupted goes on where it put its rows: beside the table if it was a reload.
+  const isReload =
+    record !== null &&
+    record.copyGeneration > 0 &&
+    (record.state !== 'copying' || record.restartRequested || (await hasSideTable(session, outcome.table)));
+  if (record !== null && record.copyGeneration > 0) await dropStaleKeys(session, fence, outcome.table);
+  if (isReload) return { rows: 'stay', shape };
+  if (shape === 'as_planned') return { rows: 'none', shape };
+  await session.transaction('BEGIN', async () => {
+    await emptyPlace(session, loadPlace('first', { ...loadTableOf(outcome.table), columns: [] }));
+    await reshapeTable(session, owner, outcome.table, knownColumns(planned));
+  });
+  return { rows: 'none', shape: 'changed' };
+}
+
+/** A table that keeps the past never gets other columns: its rows can't be read again. */
+async function makeKeepingTable(session: PgSession, owner: TableOwner, planned: LoadableObject): Promise<MadeTable> {
+  const { record, outcome } = planned;
+  const made = await createDestinationTable(session, owner, { ...outcome, known: record?.columns });
+  if (made.kind === 'differs') {
+    if (record !== null && keepsThePast(parseLayout(record.layout)) && record.copyGeneration > 0) throw pastInTheWay(planned);
+    await dropDestinationTable(session, owner, made.oid);
     await createDestinationTable(session, owner, outcome);
-    return 'recreated';
-  };
-  // Of a table that others made, the expressions are looked at with everything else.
-  if (oid !== null && generatedChanged(record, planned) && !(await isAdopted(session, oid))) return makeAnew(oid);
-  try {
-    const made = await createDestinationTable(session, owner, outcome);
-    // Rows of others stay until the source's are all there, as those of a former load do.
-    if (made.kind === 'adopted_with_rows') return 'rows_stay';
-    if (made.kind !== 'found' || record === null || record.copyGeneration === 0) return 'created';
-    await dropStaleKeys(session, fence, outcome.table);
-    await dropStaleKeptIndexes(session, fence, outcome.table);
-    // A load that was interrupted goes on where it put its rows: beside the table if it was a reload.
-    if (record.state !== 'copying' || record.restartRequested) return 'rows_stay';
-    return (await hasSideTable(session, outcome.table)) ? 'rows_stay' : 'created';
-  } catch (error) {
-    if (!(error instanceof MillraceError) || error.errorName !== 'object_schema_changed' || oid === null) throw error;
-    return makeAnew(oid);
+    return { rows: 'none', shape: 'changed' };
   }
+  if (made.kind !== 'found' || record === null || record.copyGeneration === 0) return { rows: 'none', shape: 'as_planned' };
+  await dropStaleKeys(session, owner.fence, outcome.table);
+  await dropStaleKeptIndexes(session, owner.fence, outcome.table);
+  return { rows: 'stay', shape: 'as_planned' };
+}
+
+/** The table follows in the transaction that brings the new rows; what the state says of it may have changed since the load began. */
+function reshapeOf({ fence }: LoadContext, { planned }: LoadTask): NonNullable<CopyHooks['reshape']> {
+  return async (session) => {
+    const records = await loadObjects(session, fence.pipeline);
+    const record = records.find(({ source }) => objectLabel(source) === objectLabel(planned.source)) ?? null;
+    const known = knownColumns(planned) === null ? null : (record?.columns ?? null);
+    await reshapeTable(session, ownerOf(fence, planned), planned.outcome.table, known);
+  };
+}
+
+function ownerOf(fence: Fence, { source }: LoadableObject): TableOwner {
+  return { fence, source: { schema: source.schema, name: source.name } };
+}
+
+/** With numbers that mean something: those of another table of the same name don't. */
+function knownColumns({ record, source }: LoadableObject): readonly DestinationColumn[] | null {
+  return record !== null && record.sourceOid === source.oid ? record.columns : null;
 }
 
 /** What it holds can't be read again from the source. */

@@ -7,6 +7,7 @@ import { CATALOGUE } from '../../model/error-catalogue.ts';
 import type { Lsn } from '../../pg/lsn.ts';
 import { ProtocolError } from '../../pg/protocol-error.ts';
 import type { PipelineRun } from './pipeline-run.ts';
+import type { Approvals } from './schema-changes.ts';
 import { runSession } from './session.ts';
 import { SessionRestart } from './session-restart.ts';
 import { Mends } from './mends.ts';
@@ -29,7 +30,9 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
   let hasWorked = false;
   let failures = 0;
   let restarts = 0;
+  const reloaded = new Set<string>();
   const secondChances = new Map<string, Lsn>();
+  const approvals: Approvals = new Map();
   const tenure: Tenure = { epoch: null };
   const mends = new Mends();
   while (!run.signal.aborted) {
@@ -42,13 +45,19 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
     };
     const startedAtMs = performance.now();
     try {
-      await runSession({ ...run, onWorking, onAdvance, secondChances, tenure, mends });
+      await runSession({ ...run, onWorking, onAdvance, secondChances, approvals, tenure, mends });
       return;
     } catch (error) {
       if (run.signal.aborted) return;
       if (error instanceof SessionRestart) {
         run.log.info('starting the session anew', { why: error.message });
-        restarts = performance.now() - startedAtMs < STEADY_MS ? restarts + 1 : 0;
+        if (performance.now() - startedAtMs >= STEADY_MS) {
+          restarts = 0;
+          reloaded.clear();
+        }
+        // A migration may have many objects loaded again, each by a session of its own.
+        if (error.reloads === null || reloaded.has(error.reloads)) restarts++;
+        else reloaded.add(error.reloads);
         // One object that fails again and again must not keep the others from streaming.
         if (restarts > QUICK_RESTARTS) await delay(backoffMs(restarts - QUICK_RESTARTS), undefined, { signal: run.signal }).catch(() => {});
         continue;

@@ -8,6 +8,7 @@ import { ApplySession } from '../../destination/apply-session.ts';
 import { noteConfirmed, setObjectState, setPipelineState } from '../../destination/state.ts';
 import { ApplyLoop } from '../../engine/apply-loop.ts';
 import { ObjectHalt } from '../../engine/assembler.ts';
+import { must } from '../../lib/assert.ts';
 import { binaryRows } from '../../model/batch/binary-rows.ts';
 import { textRows } from '../../model/batch/text-rows.ts';
 import { MillraceError } from '../../model/error.ts';
@@ -27,6 +28,7 @@ import { Loader } from './loader.ts';
 import type { Mends } from './mends.ts';
 import { ObjectKeeper } from './object-keeper.ts';
 import { type Prepared, prepare } from './prepare.ts';
+import type { Approvals } from './schema-changes.ts';
 import { SessionRestart } from './session-restart.ts';
 import type { Tenure } from './tenure.ts';
 import { Watcher } from './watcher.ts';
@@ -38,6 +40,7 @@ export interface SessionContext extends PipelineRun {
   readonly onAdvance: () => void;
   /** By object, the checkpoint at which a new session was last tried instead of giving the object up. Outlives the session. */
   readonly secondChances: Map<string, Lsn>;
+  readonly approvals: Approvals;
   /** Outlive the session, too. */
   readonly tenure: Tenure;
   readonly mends: Mends;
@@ -114,6 +117,7 @@ class Session {
       checkpoint: prepared.checkpoint,
       from: prepared.from,
       batchBytes: this.#context.tuning?.batchBytes ?? BATCH_BYTES,
+      reshape: (object, relation) => must(this.#keeper, 'who keeps the objects').reshape(object, relation),
       openSpool: (object) => new SpoolFile(objectLabel(object.source), SPOOL_LIMIT_BYTES),
       nowMs: () => performance.now(),
       onObjectChange: (object) => observer.changesApplied(object),
@@ -123,7 +127,8 @@ class Session {
       },
     });
     this.#loop = loop;
-    const keeper = new ObjectKeeper({ ...this.#context, source, destination, prepared, loop, lane, loader });
+    const connect = (): Promise<Pair> => this.#pair('schema');
+    const keeper = new ObjectKeeper({ ...this.#context, source, destination, prepared, loop, lane, loader, connect });
     this.#keeper = keeper;
     await keeper.begin();
     this.#stream = await openChangeStream(
@@ -142,6 +147,7 @@ class Session {
     signal.addEventListener('abort', () => loop.stop(), { once: true, signal: this.#ending.signal });
     if (signal.aborted) loop.stop();
     keeper.startLoads();
+    await keeper.announceChanges();
     this.#context.onWorking();
     this.#context.log.info('streaming', { from: formatLsn(prepared.from), format: prepared.format });
 
@@ -216,7 +222,7 @@ class Session {
     });
     this.#context.observer.objectState(object.source, 'failed', reason);
     this.#context.log.error('an object can not go on', { object: label, code: reason.code, cause: reason.facts.cause });
-    return new SessionRestart(`${label} can not go on`);
+    return new SessionRestart(`${label} can not go on`, remedy === 'reload' ? label : null);
   }
 
   /** A value that a type did not know: the source may have added a label, which the next session adds too. Tried once for each position. */
@@ -237,7 +243,9 @@ class Session {
     let notedAt = 0;
     for (;;) {
       const loading =
-        !(this.#loader?.isIdle ?? true) || loop.objects().some((object) => object.state === 'copying' || object.state === 'catching_up');
+        !(this.#loader?.isIdle ?? true) ||
+        loop.isFollowing ||
+        loop.objects().some((object) => object.state === 'copying' || object.state === 'catching_up');
       if (loading !== !sawStreaming) {
         sawStreaming = !loading;
         observer.pipelineState(loading ? 'loading' : 'streaming', null);

@@ -5,16 +5,19 @@ import { readTableShapes } from '../../destination/introspect.ts';
 import { loadObjects, setObjectState } from '../../destination/state.ts';
 import type { ObjectRecord } from '../../destination/state-records.ts';
 import { objectLabel } from '../../model/table.ts';
+import type { Lsn } from '../../pg/lsn.ts';
 import type { QualifiedName } from '../../pg/ident.ts';
-import { diffPartitions, needsReload } from '../../source/partitions.ts';
+import { diffPartitions, needsReload, wasRewritten } from '../../source/partitions.ts';
 import { readCatalogueSignature } from '../../source/signature.ts';
+import { visibleWalLsn } from '../../source/system.ts';
 import {
   filesToRemember,
   generatedChanged,
   loadAnew,
   type Resumption,
   rowsReplaced,
-  sameIdentity,
+  sameShape,
+  sameKeyColumns,
   stateReason,
   wasUnpublished,
 } from './live-objects.ts';
@@ -150,8 +153,10 @@ export class Watcher {
     const signature = await readCatalogueSignature(source);
     if (signature === this.#signature) return;
     const plan = await planPipeline({ source, destination, settings, records });
+    // Every change that the plan shows is committed before.
+    const position = await visibleWalLsn(source);
     if (plan.objects.some((object) => this.#needsOtherFormat(object))) throw new SessionRestart('the stream needs the text format');
-    for (const planned of plan.objects) await this.#compare(planned);
+    for (const planned of plan.objects) await this.#compare(planned, position);
     for (const { record, error } of await rememberVanished(destination, prepared.fence, { records, plan })) {
       await keeper.remove(objectLabel(record.source));
       observer.objectState(record.source, 'ineligible', error);
@@ -161,7 +166,7 @@ export class Watcher {
     this.#signature = signature;
   }
 
-  async #compare(planned: PlannedObject): Promise<void> {
+  async #compare(planned: PlannedObject, position: Lsn): Promise<void> {
     const { keeper, log, destination, prepared } = this.#context;
     const label = objectLabel(planned.source);
     const known = this.#known.get(label);
@@ -181,7 +186,7 @@ export class Watcher {
       log.warn('partitions changed outside of the log; loading the object again', { object: label });
       return this.#reload(planned);
     }
-    if (rowsReplaced(planned, known.source.leaves) || rowsReplaced(planned, loadedFrom(planned.record))) {
+    if (rewrittenSince(known, planned) || rowsReplaced(planned, loadedFrom(planned.record))) {
       log.warn('an ALTER changed values outside of the log; loading the object again', { object: label });
       return this.#reload(planned);
     }
@@ -194,10 +199,11 @@ export class Watcher {
       // Written down before the publication is mended, which hides that it had been altered; carried out as an operator's wish.
       return setObjectState(destination, prepared.fence, nameOf(planned), { restartRequested: true });
     }
-    if (!sameIdentity(known.source.identity, planned.source.identity)) {
+    if (!sameKeyColumns(known.source, planned.source)) {
       log.warn('the replica identity changed; loading the object again', { object: label });
       return this.#reload(planned);
     }
+    keeper.announce(planned, position);
     const files = loadedFrom(planned.record) === null ? null : filesToRemember(planned);
     if (files !== null) await setObjectState(destination, prepared.fence, nameOf(planned), files);
   }
@@ -209,6 +215,12 @@ export class Watcher {
     const unsafe = planned.outcome.kind === 'table' && !planned.outcome.table.binarySafe;
     return !wasAsked && unsafe && planned.desired === 'included' && this.#context.prepared.format === 'binary';
   }
+}
+
+/** Rows were rewritten between two looks, and the columns still look the same. */
+function rewrittenSince(known: PlannedObject, planned: PlannedObject): boolean {
+  if (known.outcome.kind === 'refused' || planned.outcome.kind === 'refused') return false;
+  return sameShape(known.outcome.table.columns, planned.outcome.table.columns) && wasRewritten(known.source.leaves, planned.source.leaves);
 }
 
 /** Whether the stream goes on from rows that are there, or that a load is bringing. */

@@ -32,7 +32,9 @@ export async function killAtFailpoints(rig: Rig, tally: Tally, plan: FailpointsP
 
 /** Those of a first start come first: later ones don't pass where the slot is made. */
 function inOrder(names: readonly FailpointName[]): readonly FailpointName[] {
-  return names.toSorted((a, b) => Number(b.startsWith('session.')) - Number(a.startsWith('session.')));
+  // The application of the workload alters no table; `schema-changes-crash.pg.test.ts` dies where one is.
+  const reached = names.filter((name) => !name.endsWith('_alter'));
+  return reached.toSorted((a, b) => Number(b.startsWith('session.')) - Number(a.startsWith('session.')));
 }
 
 /** Makes sure that the next session passes the point. The application writes all the time, so changes need no help. */
