@@ -5,7 +5,7 @@ import { STATE_SCHEMA } from './names.ts';
 const S = quoteIdent(STATE_SCHEMA);
 
 /** The version that this program writes: the number of migrations. */
-export const STATE_VERSION = 2;
+export const STATE_VERSION = 3;
 
 /** Creates the schema for its owner alone. */
 export const CREATE_SCHEMA: readonly string[] = [`CREATE SCHEMA ${S}`, `REVOKE ALL ON SCHEMA ${S} FROM PUBLIC`];
@@ -106,6 +106,12 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
   ],
   // The layout that the object's table was made with. Null: from a version that had one only.
   [`ALTER TABLE ${S}.object ADD COLUMN layout pg_catalog.text`],
+  // Objects that are read whole from time to time have a state of their own.
+  [
+    `ALTER TABLE ${S}.object DROP CONSTRAINT object_state_check`,
+    `ALTER TABLE ${S}.object ADD CONSTRAINT object_state_check CHECK (
+       state IN ('pending', 'copying', 'catching_up', 'streaming', 'refreshed', 'skipped', 'paused', 'failed', 'ineligible'))`,
+  ],
 ];
 
 /** Drops everything that the migrations made, children first; fails rather than take along what others built on it. */

@@ -1,6 +1,6 @@
 // What a pipeline's preset and the options beside it come to: one layout, or the places where they contradict each other.
 import type { FilePipeline } from '@millrace/contract/file';
-import { DEFAULT_RAW_SCHEMA, type Layout, PRESETS, type SyncMode } from '../../model/layout.ts';
+import { DEFAULT_RAW_SCHEMA, isRefreshed, type Layout, PRESETS, type SyncMode } from '../../model/layout.ts';
 import type { Place } from './place.ts';
 
 /** An object's own `sync_mode` must go with the pipeline's layout. `place` is the object's. */
@@ -42,6 +42,12 @@ function refuseContradictions({ syncMode, deletes, history }: Layout, place: Pla
     );
   if (deletes === 'hard') return;
   if (history) place.problem('deletes', `deletes: ${deletes} with history: true`, 'remove the line: a delete ends a version, which stays');
+  else if (isRefreshed({ syncMode }))
+    place.problem(
+      'deletes',
+      `deletes: ${deletes} with sync_mode: ${syncMode}`,
+      'remove the line: no delete is streamed, each refresh reads what is there',
+    );
   else if (syncMode === 'incremental_append')
     place.problem('deletes', `deletes: ${deletes} with sync_mode: ${syncMode}`, 'remove the line: every delete is a row of the table');
 }

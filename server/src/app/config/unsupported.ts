@@ -48,7 +48,6 @@ function refusePipeline(pipeline: FilePipeline, place: Place): void {
       );
     }
   }
-  if (pipeline.sync_mode !== undefined && pipeline.mode === 'logical') refuseSyncMode(pipeline.sync_mode, place);
   if (pipeline.schema_changes === 'apply') {
     place.warn(
       'schema_changes',
@@ -78,16 +77,8 @@ function refuseObject(object: FileObject, pipeline: FilePipeline, place: Place):
         place.problem(key, `${key} does not go with mode logical`, 'remove the line: the log says what changed');
     }
   }
-  if (object.sync_mode !== undefined) refuseSyncMode(object.sync_mode, place);
   if (object.columns !== undefined) place.refuse('columns', 'a list of columns', 'remove the line: all columns are replicated');
   if (object.where !== undefined) place.refuse('where', 'a row filter', 'remove the line: all rows are replicated');
   if (object.mask !== undefined && Object.keys(object.mask).length > 0)
     place.refuse('mask', 'masking columns', 'remove the lines, or skip the object so that nothing unmasked is written');
 }
-
-function refuseSyncMode(mode: NonNullable<FileObject['sync_mode']>, place: Place): void {
-  if (!AVAILABLE_MODES.has(mode))
-    place.refuse('sync_mode', `sync_mode ${mode}`, 'use sync_mode: incremental_append_deduped, or remove the line');
-}
-
-const AVAILABLE_MODES: ReadonlySet<string> = new Set(['incremental_append_deduped', 'incremental_append']);

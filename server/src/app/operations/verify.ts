@@ -119,6 +119,10 @@ class PipelineVerification {
 
   async #one(record: ObjectRecord, table: SourceTable | undefined, names: ReplicationNames): Promise<VerifyReport> {
     const position = record.appliedLsn ?? LSN_ZERO;
+    if (record.state === 'refreshed') {
+      const cause = 'its rows are those of its last refresh: the source has gone on since, and nothing says up to where they were equal';
+      return unverifiedReport(record.source, new MillraceError('transition_refused', { cause }), position);
+    }
     if (
       table === undefined ||
       record.destination === null ||
@@ -184,7 +188,7 @@ const COMPARABLE: ReadonlySet<ObjectRecord['state']> = new Set(['streaming', 'pa
 
 /** How the table tells the rows that stand for the source's present ones. */
 function presentRows(kept: ReturnType<typeof keptBy>): PresentRows | undefined {
-  if (kept === null) return undefined;
+  if (kept === null || kept.kind === 'generations') return undefined;
   if (kept.kind === 'versions') return { kind: 'current', current: kept.current };
   const { change, lsn, sequence, words } = kept;
   return { kind: 'newest', change, lsn, sequence, words };

@@ -29,7 +29,7 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
   let failures = 0;
   let restarts = 0;
   const secondChances = new Map<string, Lsn>();
-  const tenure: Tenure = { epoch: null };
+  const tenure: Tenure = { epoch: null, refreshed: new Set() };
   while (!run.signal.aborted) {
     let hasAdvanced = false;
     const onWorking = (): void => {

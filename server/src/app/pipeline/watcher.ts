@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { PgSession } from '../../db/session.ts';
 import { loadObjects, setObjectState } from '../../destination/state.ts';
 import type { ObjectRecord } from '../../destination/state-records.ts';
+import { isRefreshed } from '../../model/layout.ts';
 import { objectLabel } from '../../model/table.ts';
 import type { QualifiedName } from '../../pg/ident.ts';
 import { diffPartitions, needsReload } from '../../source/partitions.ts';
@@ -153,6 +154,8 @@ export class Watcher {
       return;
     }
     if (planned.desired === 'skipped') return;
+    // Whatever happened to its rows, the next refresh reads them as they are then.
+    if (planned.outcome.kind === 'table' && isRefreshed(planned.outcome.table.layout)) return;
     if (planned.source.relkind === 'p' && needsReload(diffPartitions(known.source.leaves, planned.source.leaves))) {
       log.warn('partitions changed outside of the log; loading the object again', { object: label });
       return this.#reload(planned);
@@ -180,7 +183,8 @@ export class Watcher {
 
   #needsOtherFormat(planned: PlannedObject): boolean {
     const isNew = !this.#known.has(objectLabel(planned.source));
-    const unsafe = planned.outcome.kind === 'table' && !planned.outcome.table.binarySafe;
+    const { outcome } = planned;
+    const unsafe = outcome.kind === 'table' && !outcome.table.binarySafe && !isRefreshed(outcome.table.layout);
     return isNew && unsafe && planned.desired === 'included' && this.#context.prepared.format === 'binary';
   }
 }
