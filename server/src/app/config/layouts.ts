@@ -20,13 +20,17 @@ export function readLayout(raw: FilePipeline, place: Place): Layout {
   const hasRawTables = raw.raw_tables ?? preset.rawSchema !== null;
   if (raw.raw_schema !== undefined && !hasRawTables)
     place.problem('raw_schema', 'raw_schema without raw tables has no meaning', 'add raw_tables: true, or remove the line');
+  const syncMode = raw.sync_mode ?? preset.syncMode;
+  const history = raw.history ?? preset.history;
+  // A preset's policy is for tables that a delete could take rows from; what is written out beside them is a contradiction.
+  const hasPolicy = syncMode === 'incremental_append_deduped' && !history;
   const layout: Layout = {
-    syncMode: raw.sync_mode ?? preset.syncMode,
-    deletes: raw.deletes ?? preset.deletes,
+    syncMode,
+    deletes: raw.deletes ?? (hasPolicy ? preset.deletes : 'hard'),
     metadata: raw.metadata_columns ?? preset.metadata,
     rawSchema: hasRawTables ? (raw.raw_schema ?? DEFAULT_RAW_SCHEMA) : null,
     types: raw.types ?? preset.types,
-    history: raw.history ?? preset.history,
+    history,
   };
   refuseContradictions(layout, place);
   return layout;

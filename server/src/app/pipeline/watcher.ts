@@ -49,6 +49,9 @@ export class Watcher {
   constructor(context: WatcherContext) {
     this.#context = context;
     this.#known = byLabel(context.prepared.plan.objects);
+    // The session has these loads on its list already: a table that keeps every load must not get one wish twice.
+    for (const { record, source } of context.prepared.plan.objects)
+      if (record?.restartRequested === true) this.#reloading.add(objectLabel(source));
   }
 
   async run(signal: AbortSignal): Promise<void> {
