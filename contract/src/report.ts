@@ -82,7 +82,16 @@ export interface DiscoveredObject {
   readonly notes: readonly string[];
 }
 
-export type ObjectStateName = 'pending' | 'copying' | 'catching_up' | 'streaming' | 'skipped' | 'paused' | 'failed' | 'ineligible';
+export type ObjectStateName =
+  | 'pending'
+  | 'copying'
+  | 'catching_up'
+  | 'streaming'
+  | 'refreshed'
+  | 'skipped'
+  | 'paused'
+  | 'failed'
+  | 'ineligible';
 
 /** How far one object has come. Counts are since its historical load began. */
 export interface ObjectCounts {

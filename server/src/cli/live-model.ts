@@ -132,6 +132,7 @@ const PRIORITY: readonly ObjectStateName[] = [
   'catching_up',
   'pending',
   'streaming',
+  'refreshed',
   'paused',
   'skipped',
   'ineligible',

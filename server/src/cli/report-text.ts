@@ -83,6 +83,7 @@ const STATE_TONES: Readonly<Record<ObjectStateName | PipelineStateName, Tone>> =
   copying: 'strong',
   catching_up: 'strong',
   streaming: 'good',
+  refreshed: 'good',
   skipped: 'dim',
   paused: 'warning',
   failed: 'bad',

@@ -27,19 +27,27 @@ export interface KeptVersions {
   readonly onEnd: readonly { readonly name: string; readonly expression: string }[];
 }
 
+/** A table with all rows of every full refresh. */
+export interface KeptGenerations {
+  readonly kind: 'generations';
+  readonly generation: string;
+  readonly syncedAt: string;
+}
+
 /** What a table keeps beyond the present rows. */
-export type Kept = KeptChanges | KeptVersions;
+export type Kept = KeptChanges | KeptVersions | KeptGenerations;
 
 /** What `layout` makes the table keep beyond the present rows; null: nothing. */
 export function keptBy(layout: Layout): Kept | null {
   if (layout.history) return { ...VERSIONS, onEnd: changedByEnd(layout.metadata) };
+  if (layout.syncMode === 'full_refresh_append') return GENERATIONS;
   return layout.syncMode === 'incremental_append' ? CHANGES_OF[layout.metadata] : null;
 }
 
 /** The part of it that collecting changes depends on. */
 export function keepingOf(layout: Layout): Keeping | undefined {
   const kept = keptBy(layout);
-  if (kept === null) return undefined;
+  if (kept === null || kept.kind === 'generations') return undefined;
   return kept.kind === 'changes' ? { kind: kept.kind, words: kept.words } : { kind: kept.kind };
 }
 
@@ -47,9 +55,20 @@ export function keepingOf(layout: Layout): Keeping | undefined {
 export function ownColumns(layout: Layout): readonly MetadataColumn[] {
   const kept = keptBy(layout);
   if (kept === null) return metadataColumns(layout);
-  const own = kept.kind === 'changes' ? logColumns(kept) : versionColumns(kept);
+  const own = keptColumns(kept);
   const names = new Set(own.map(({ name }) => name));
   return [...own, ...metadataColumns({ metadata: layout.metadata, deletes: 'hard' }).filter(({ name }) => !names.has(name))];
+}
+
+function keptColumns(kept: Kept): readonly MetadataColumn[] {
+  switch (kept.kind) {
+    case 'changes':
+      return logColumns(kept);
+    case 'versions':
+      return versionColumns(kept);
+    case 'generations':
+      return [column(kept.generation, 'int8', '0'), column(kept.syncedAt, 'timestamptz', 'pg_catalog.now()')];
+  }
 }
 
 function logColumns(kept: KeptChanges): readonly MetadataColumn[] {
@@ -84,7 +103,7 @@ export interface KeptIndex {
  */
 export function keptIndexes({ layout, identity }: Pick<DestinationTable, 'layout' | 'identity'>): readonly KeptIndex[] {
   const kept = keptBy(layout);
-  if (kept === null || identity.kind !== 'key') return [];
+  if (kept === null || kept.kind === 'generations' || identity.kind !== 'key') return [];
   const key = identity.columns;
   const ordered = (order: readonly string[]): readonly string[] =>
     key.length + order.length > MAX_INDEX_COLUMNS ? key : [...key, ...order];
@@ -129,6 +148,8 @@ const VERSIONS: Omit<KeptVersions, 'onEnd'> = {
   current: '_millrace_current',
   lsn: '_millrace_lsn',
 };
+
+const GENERATIONS: KeptGenerations = { kind: 'generations', generation: '_millrace_generation', syncedAt: '_millrace_synced_at' };
 
 function changedByEnd(metadata: MetadataSet): KeptVersions['onEnd'] {
   const changed = metadataColumns({ metadata, deletes: 'hard' }).filter(({ name }) => name !== VERSIONS.lsn);

@@ -4,6 +4,7 @@ import type { DestinationTable } from '../model/destination-table.ts';
 import type { Layout } from '../model/layout.ts';
 import { keptBy } from './kept-columns.ts';
 import { analyze, dropSideTable } from './load.sql.ts';
+import { insertGeneration } from './generations.sql.ts';
 import { type LoadPlace, loadTableOf, requireRows, type Swap, swapIn } from './load-place.ts';
 import { insertLoaded, type LoadMoment, noteEmptyLoad } from './log.sql.ts';
 import { compareLoaded } from './versions.sql.ts';
@@ -20,7 +21,11 @@ export function keepsThePast(layout: Layout): boolean {
 export async function land(
   session: PgSession,
   place: LoadPlace & { readonly kind: 'beside' },
-  { table, swap, moment }: { readonly table: DestinationTable; readonly swap: Swap; readonly moment: LoadMoment },
+  {
+    table,
+    swap,
+    moment,
+  }: { readonly table: DestinationTable; readonly swap: Swap; readonly moment: LoadMoment & { readonly generation: number } },
 ): Promise<void> {
   const kept = keptBy(table.layout);
   if (kept === null) return swapIn(session, place, swap);
@@ -30,6 +35,8 @@ export async function land(
   if (kept.kind === 'changes') {
     await session.query(noteEmptyLoad(side, target, kept, moment), []);
     await session.query(insertLoaded(side, target, kept, moment), []);
+  } else if (kept.kind === 'generations') {
+    await session.query(insertGeneration(side, target, kept, moment.generation), []);
   } else {
     const key = table.identity.kind === 'key' ? table.identity.columns : [];
     await session.query(analyze(side), []);

@@ -5,7 +5,7 @@ import { STATE_SCHEMA } from './names.ts';
 const S = quoteIdent(STATE_SCHEMA);
 
 /** The version that this program writes: the number of migrations. */
-export const STATE_VERSION = 4;
+export const STATE_VERSION = 5;
 
 /** Creates the schema for its owner alone. */
 export const CREATE_SCHEMA: readonly string[] = [`CREATE SCHEMA ${S}`, `REVOKE ALL ON SCHEMA ${S} FROM PUBLIC`];
@@ -120,6 +120,12 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
   ],
   // Whether the table was there before us: such a table is used, and never altered or dropped.
   [`ALTER TABLE ${S}.object ADD COLUMN adopted pg_catalog.bool NOT NULL DEFAULT false`],
+  // Objects that are read whole from time to time have a state of their own.
+  [
+    `ALTER TABLE ${S}.object DROP CONSTRAINT object_state_check`,
+    `ALTER TABLE ${S}.object ADD CONSTRAINT object_state_check CHECK (
+       state IN ('pending', 'copying', 'catching_up', 'streaming', 'refreshed', 'skipped', 'paused', 'failed', 'ineligible'))`,
+  ],
 ];
 
 /** Drops everything that the migrations made, children first; fails rather than take along what others built on it. */

@@ -304,6 +304,7 @@ export class ApplyLoop implements AssemblerHost {
       case 'catching_up':
         return 'aside';
       case 'pending':
+      case 'refreshed':
       case 'skipped':
       case 'paused':
       case 'failed':

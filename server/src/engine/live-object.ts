@@ -85,6 +85,7 @@ export function neededFrom(object: LiveObject): Lsn | null {
     case 'failed':
       return object.applied === LSN_ZERO ? null : object.applied;
     case 'pending':
+    case 'refreshed':
     case 'skipped':
     case 'ineligible':
       return null;

@@ -27,6 +27,11 @@ export interface Layout {
   readonly history: boolean;
 }
 
+/** Whether the object is read whole from time to time, and no change of it is streamed. */
+export function isRefreshed({ syncMode }: Pick<Layout, 'syncMode'>): boolean {
+  return syncMode === 'full_refresh_overwrite' || syncMode === 'full_refresh_append';
+}
+
 /** What a pipeline has when its file says nothing. */
 export const NATIVE_LAYOUT: Layout = {
   syncMode: 'incremental_append_deduped',

@@ -5,17 +5,28 @@
  * - `copying`: the historical load runs; stream changes of the object are kept aside.
  * - `catching_up`: the copy is complete; changes kept aside are being applied.
  * - `streaming`: the object is part of every destination transaction.
+ * - `refreshed`: its rows are those of its last full refresh; no change is streamed, and nothing says how old they are at the source.
  * - `skipped`: not wanted (by configuration or by an operator); nothing is applied.
  * - `paused`: an operator halted it; its changes are kept in the source's slot until it is resumed.
  * - `failed`: an error of this object alone; the others go on. `objects restart` or mending the cause ends it.
  * - `ineligible`: the relation can't be replicated; the reason says why.
  */
-export type ObjectState = 'pending' | 'copying' | 'catching_up' | 'streaming' | 'skipped' | 'paused' | 'failed' | 'ineligible';
+export type ObjectState =
+  | 'pending'
+  | 'copying'
+  | 'catching_up'
+  | 'streaming'
+  | 'refreshed'
+  | 'skipped'
+  | 'paused'
+  | 'failed'
+  | 'ineligible';
 
 export type ObjectEvent =
   | 'copy_started'
   | 'copy_finished'
   | 'caught_up'
+  | 'refresh_finished'
   | 'error'
   | 'include'
   | 'skip'
@@ -33,6 +44,7 @@ export const TRANSITIONS: Readonly<Record<ObjectState, Readonly<Record<ObjectEve
     copy_started: 'copying',
     copy_finished: 'illegal',
     caught_up: 'illegal',
+    refresh_finished: 'illegal',
     error: 'failed',
     include: 'ignore',
     skip: 'skipped',
@@ -46,6 +58,7 @@ export const TRANSITIONS: Readonly<Record<ObjectState, Readonly<Record<ObjectEve
     copy_started: 'copying',
     copy_finished: 'catching_up',
     caught_up: 'illegal',
+    refresh_finished: 'refreshed',
     error: 'failed',
     include: 'ignore',
     skip: 'skipped',
@@ -59,6 +72,7 @@ export const TRANSITIONS: Readonly<Record<ObjectState, Readonly<Record<ObjectEve
     copy_started: 'illegal',
     copy_finished: 'ignore',
     caught_up: 'streaming',
+    refresh_finished: 'illegal',
     error: 'failed',
     include: 'ignore',
     skip: 'skipped',
@@ -72,6 +86,21 @@ export const TRANSITIONS: Readonly<Record<ObjectState, Readonly<Record<ObjectEve
     copy_started: 'illegal',
     copy_finished: 'illegal',
     caught_up: 'ignore',
+    refresh_finished: 'illegal',
+    error: 'failed',
+    include: 'ignore',
+    skip: 'skipped',
+    pause: 'paused',
+    resume: 'ignore',
+    restart: 'pending',
+    became_ineligible: 'ineligible',
+    no_history: 'illegal',
+  },
+  refreshed: {
+    copy_started: 'copying',
+    copy_finished: 'illegal',
+    caught_up: 'illegal',
+    refresh_finished: 'ignore',
     error: 'failed',
     include: 'ignore',
     skip: 'skipped',
@@ -85,6 +114,7 @@ export const TRANSITIONS: Readonly<Record<ObjectState, Readonly<Record<ObjectEve
     copy_started: 'illegal',
     copy_finished: 'illegal',
     caught_up: 'illegal',
+    refresh_finished: 'illegal',
     error: 'ignore',
     include: 'pending',
     skip: 'ignore',
@@ -98,6 +128,7 @@ export const TRANSITIONS: Readonly<Record<ObjectState, Readonly<Record<ObjectEve
     copy_started: 'illegal',
     copy_finished: 'illegal',
     caught_up: 'illegal',
+    refresh_finished: 'illegal',
     error: 'failed',
     include: 'ignore',
     skip: 'skipped',
@@ -111,6 +142,7 @@ export const TRANSITIONS: Readonly<Record<ObjectState, Readonly<Record<ObjectEve
     copy_started: 'illegal',
     copy_finished: 'illegal',
     caught_up: 'illegal',
+    refresh_finished: 'illegal',
     error: 'failed',
     include: 'ignore',
     skip: 'skipped',
@@ -124,6 +156,7 @@ export const TRANSITIONS: Readonly<Record<ObjectState, Readonly<Record<ObjectEve
     copy_started: 'illegal',
     copy_finished: 'illegal',
     caught_up: 'illegal',
+    refresh_finished: 'illegal',
     error: 'ignore',
     include: 'pending',
     skip: 'skipped',

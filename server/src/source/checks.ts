@@ -18,6 +18,8 @@ export interface SourceUse {
   readonly names: ReplicationNames;
   /** The pipeline's objects. */
   readonly tables: readonly SourceTable[];
+  /** Those of them whose changes are streamed; all when absent. */
+  readonly streamed?: readonly SourceTable[] | undefined;
   /** Relations that the pipeline would include if they could be objects. */
   readonly missed: readonly MissedObject[];
   readonly includeNewTables: boolean;
@@ -31,7 +33,8 @@ export async function checkSource(session: PgSession, use: SourceUse): Promise<r
   // An older server lacks the columns that the other questions read.
   if (version.status === 'fail') return [directness, version];
   const { publications } = use.names;
-  const plan = await previewPublications(session, publications, wantedTables(use.tables));
+  const streamed = use.streamed ?? use.tables;
+  const plan = await previewPublications(session, publications, wantedTables(streamed));
   const existing = await readPublications(session, [publications.full, publications.insertOnly]);
   const schemas = [...new Set(use.tables.map((table) => table.schema))];
   return [
@@ -40,7 +43,7 @@ export async function checkSource(session: PgSession, use: SourceUse): Promise<r
     await checkReplicationConnection(use.connection),
     ...checkReadable(facts.role.name, use.tables, use.missed),
     checkPublications(facts, { plan, existing, includeNewTables: use.includeNewTables }),
-    ...checkIdentities(use.tables, { generatedBreaksFull: hasFeature(facts.version, 'publishGeneratedColumns') }),
+    ...checkIdentities(streamed, { generatedBreaksFull: hasFeature(facts.version, 'publishGeneratedColumns') }),
     ...(use.includeNewTables ? checkFutureTables(facts, await readUnreadableFuture(session, schemas)) : []),
   ];
 }

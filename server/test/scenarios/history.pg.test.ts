@@ -183,6 +183,37 @@ describe('a table that keeps every version', () => {
     expect(await faultsOf(pair.destination)).toEqual([]);
   });
 
+  test('never ends a version before it begins, nor begins one before the last one ended, when the clock goes back', async () => {
+    const pair = await servers.pair();
+    await ofTwo(pair);
+    await pair.source.query("INSERT INTO public.t VALUES (3, 'c')");
+    await pair.once(history());
+    // As if all of it had happened under a clock that was a day ahead.
+    await pair.destination.query("UPDATE public.t SET _millrace_valid_from = '2100-01-01 00:00+00'");
+    await pair.source.query("UPDATE public.t SET v = 'a2' WHERE id = 1");
+    await pair.source.query('DELETE FROM public.t WHERE id = 2');
+    await pair.source.query("UPDATE public.t SET v = 'a3' WHERE id = 1; INSERT INTO public.t VALUES (2, 'b2')");
+    await pair.once(history());
+    await pair.source.query("DELETE FROM public.t WHERE id = 1; UPDATE public.t SET v = 'c2' WHERE id = 3");
+    await pair.once(history());
+    await pair.source.query("INSERT INTO public.t VALUES (1, 'a4'); TRUNCATE public.t");
+    await pair.once(history());
+    expect(await faultsOf(pair.destination)).toEqual([]);
+    expect(
+      await pair.destination.query(
+        'SELECT id, v, extract(year FROM _millrace_valid_from), extract(year FROM _millrace_valid_to) FROM public.t ORDER BY id, _millrace_lsn NULLS FIRST, v',
+      ),
+    ).toEqual([
+      ['1', 'a', '2100', '2100'],
+      ['1', 'a2', '2100', '2100'],
+      ['1', 'a3', '2100', '2100'],
+      ['2', 'b', '2100', '2100'],
+      ['2', 'b2', '2100', '2100'],
+      ['3', 'c', '2100', '2100'],
+      ['3', 'c2', '2100', '2100'],
+    ]);
+  });
+
   test('that is restarted ends what is gone or differs, adds what is new, and leaves the past and the rest alone', async () => {
     const pair = await servers.pair();
     await ofTwo(pair);

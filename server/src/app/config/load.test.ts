@@ -437,8 +437,6 @@ describe('a bad file is refused with line, column and hint', () => {
     ['merge_tables: true'],
     ['detect_deletes: true'],
     ['schema_changes: ignore'],
-    ['sync_mode: full_refresh_append'],
-    ['objects: {public.a: {sync_mode: full_refresh_overwrite}}'],
   ])("what this version can't do: %s", async (line) => {
     expect(await problemsOf(withPipelineKeys(line))).toEqual([
       expect.stringMatching(/^20:\d+: .* is not available in this version yet \| .+/),
@@ -484,6 +482,8 @@ describe('a bad file is refused with line, column and hint', () => {
 
   test.each([
     ['sync_mode: incremental_append\n    deletes: soft', /^21:5: deletes: soft with sync_mode: incremental_append \| remove the line/],
+    ['sync_mode: full_refresh_append\n    deletes: soft', /^21:5: deletes: soft with sync_mode: full_refresh_append \| remove the line/],
+    ['history: true\n    sync_mode: full_refresh_overwrite', /^21:5: sync_mode: full_refresh_overwrite with history: true/],
     ['history: true\n    deletes: ignore', /^21:5: deletes: ignore with history: true \| remove the line/],
     ['history: true\n    sync_mode: incremental_append', /^21:5: sync_mode: incremental_append with history: true \| remove one/],
     [

@@ -4,6 +4,7 @@ import type { FilePipeline } from '@millrace/contract/file';
 import { formatObjectName, isObjectNameProblem, parseObjectName } from '@millrace/contract/object-name';
 import { isReservedSchema, type NamespaceRule } from '../../destination/names.ts';
 import type { Secret } from '../../lib/secret.ts';
+import { isRefreshed } from '../../model/layout.ts';
 import { readFilter, readMaskSalt } from './filters.ts';
 import { readLayout, refuseObjectMode } from './layouts.ts';
 import type { Place } from './place.ts';
@@ -27,7 +28,11 @@ export function readPipeline(name: string, raw: FilePipeline, servers: Servers, 
   const objects = readObjects(raw, schemas, place.inside('objects'), readMaskSalt(raw, place));
   refuseEqualTargets(objects, namespace, place.inside('objects'));
   const layout = readLayout(raw, place);
-  for (const { key, syncMode } of objects) refuseObjectMode(syncMode, layout, place.inside('objects', key));
+  for (const { key, syncMode, filter } of objects) {
+    refuseObjectMode(syncMode, layout, place.inside('objects', key));
+    if (filter !== null && filter.where !== null && isRefreshed({ syncMode: syncMode ?? layout.syncMode }))
+      place.inside('objects', key).refuse('where', 'where with a full refresh', 'remove the line, or use an incremental sync_mode');
+  }
   const defaultObjectState = raw.default_object_state ?? 'included';
   if (defaultObjectState === 'skipped' && !objects.some((object) => object.include)) {
     place.warn(

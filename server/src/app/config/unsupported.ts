@@ -48,7 +48,6 @@ function refusePipeline(pipeline: FilePipeline, place: Place): void {
       );
     }
   }
-  if (pipeline.sync_mode !== undefined && pipeline.mode === 'logical') refuseSyncMode(pipeline.sync_mode, place);
   if (pipeline.schema_changes === 'ignore')
     place.refuse('schema_changes', 'schema_changes: ignore', 'use schema_changes: apply or hold, or remove the line');
   for (const [name, object] of Object.entries(pipeline.objects ?? {})) refuseObject(object, pipeline, place.inside('objects', name));
@@ -70,12 +69,4 @@ function refuseObject(object: FileObject, pipeline: FilePipeline, place: Place):
         place.problem(key, `${key} does not go with mode logical`, 'remove the line: the log says what changed');
     }
   }
-  if (object.sync_mode !== undefined) refuseSyncMode(object.sync_mode, place);
 }
-
-function refuseSyncMode(mode: NonNullable<FileObject['sync_mode']>, place: Place): void {
-  if (!AVAILABLE_MODES.has(mode))
-    place.refuse('sync_mode', `sync_mode ${mode}`, 'use sync_mode: incremental_append_deduped, or remove the line');
-}
-
-const AVAILABLE_MODES: ReadonlySet<string> = new Set(['incremental_append_deduped', 'incremental_append']);

@@ -8,11 +8,12 @@ import { loadObjects } from '../../destination/state.ts';
 import { hasState } from '../../destination/state-install.ts';
 import { MillraceError } from '../../model/error.ts';
 import { type Finding, passed, problem } from '../../model/finding.ts';
+import { isRefreshed } from '../../model/layout.ts';
 import { objectLabel, type SourceTable } from '../../model/table.ts';
 import { readTables } from '../../source/catalog.ts';
 import { checkSource } from '../../source/checks.ts';
 import { replicationNames } from '../../source/slot-name.ts';
-import type { DestinationSettings, FileSettings, PipelineSettings, SourceSettings } from '../config/settings.ts';
+import { type DestinationSettings, type FileSettings, layoutOf, type PipelineSettings, type SourceSettings } from '../config/settings.ts';
 import { missedRelations } from '../pipeline/ineligible.ts';
 import { pipelineNames } from '../pipeline/names.ts';
 import { filterFindings } from '../pipeline/filter-findings.ts';
@@ -90,6 +91,7 @@ async function checkBoth(settings: PipelineSettings, source: PgSession, destinat
   const plan = await planPipeline({ source, destination, settings, records });
   const wanted = plan.objects.filter((object) => object.desired !== 'skipped');
   const tables: readonly SourceTable[] = wanted.filter((object) => object.outcome.kind === 'table').map((object) => object.source);
+  const streamed = tables.filter((table) => !isRefreshed(layoutOf(settings, table)));
   const names = await pipelineNames(settings, destination);
   const missed = missedRelations(plan, settings, records);
   return [
@@ -97,6 +99,7 @@ async function checkBoth(settings: PipelineSettings, source: PgSession, destinat
       connection: settings.source.connection,
       names,
       tables,
+      streamed,
       missed,
       includeNewTables: settings.includeNewTables,
     })),

@@ -6,6 +6,7 @@ import type { PgSession } from '../../db/session.ts';
 import { loadObjects, loadPipeline } from '../../destination/state.ts';
 import { hasState } from '../../destination/state-install.ts';
 import type { ObjectRecord, PipelineRecord, StateReason } from '../../destination/state-records.ts';
+import { isRefreshed, parseLayout } from '../../model/layout.ts';
 import { formatLsn, type Lsn } from '../../pg/lsn.ts';
 import { inspectSlot } from '../../source/slot.ts';
 import { currentWalLsn } from '../../source/system.ts';
@@ -101,7 +102,10 @@ function objectStatus(object: ObjectRecord): ObjectStatus {
     estimated_rows: null,
     snapshot_lsn: object.snapshotLsn === null ? null : formatLsn(object.snapshotLsn),
     applied_lsn: object.appliedLsn === null ? null : formatLsn(object.appliedLsn),
-    note: object.identity?.kind === 'none' ? 'inserts and TRUNCATE only: the table has no replica identity' : null,
+    note:
+      object.identity?.kind === 'none' && !isRefreshed(parseLayout(object.layout))
+        ? 'inserts and TRUNCATE only: the table has no replica identity'
+        : null,
     rows_copied: Number(counters.rowsCopied),
     bytes_copied: Number(counters.bytesCopied),
     inserted: Number(counters.inserted),

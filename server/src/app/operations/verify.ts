@@ -130,6 +130,10 @@ class PipelineVerification {
 
   async #one(record: ObjectRecord, table: SourceTable | undefined, { names, versionNum }: SourceFacts): Promise<VerifyReport> {
     const position = record.appliedLsn ?? LSN_ZERO;
+    if (record.state === 'refreshed') {
+      const cause = 'its rows are those of its last refresh: the source has gone on since, and nothing says up to where they were equal';
+      return unverifiedReport(record.source, new MillraceError('transition_refused', { cause }), position);
+    }
     if (
       table === undefined ||
       record.destination === null ||

@@ -5,6 +5,7 @@ import type { LiveObject } from '../../engine/live-object.ts';
 import { type DestinationColumn, type DestinationTable, tableSignature, writtenColumns } from '../../model/destination-table.ts';
 import { MillraceError } from '../../model/error.ts';
 import { CATALOGUE, type ErrorName } from '../../model/error-catalogue.ts';
+import { isRefreshed } from '../../model/layout.ts';
 import type { ObjectState } from '../../model/object-state.ts';
 import { objectLabel, type RowIdentity, type SourceLeaf } from '../../model/table.ts';
 import type { QualifiedName } from '../../pg/ident.ts';
@@ -24,15 +25,23 @@ export type Resumption =
   /** It goes on streaming from its own position. */
   | { readonly kind: 'stream'; readonly applied: Lsn; readonly handoff: LiveObject['handoff'] };
 
-/** Decides for one planned object. `checkpoint` is null when the pipeline is fresh. */
-export function resumptionOf(object: PlannedObject, checkpoint: Lsn | null): Resumption {
+/** Decides for one planned object. `checkpoint` is null when the pipeline is fresh; `refreshed` are those that this run has refreshed already. */
+export function resumptionOf(object: PlannedObject, checkpoint: Lsn | null, refreshed: ReadonlySet<string>): Resumption {
   const { record, desired, outcome } = object;
   if (desired === 'skipped') return { kind: 'rest', state: 'skipped', reason: null };
   if (outcome.kind === 'refused') return { kind: 'rest', state: 'ineligible', reason: stateReason(outcome.error) };
+  if (isRefreshed(outcome.table.layout)) return refreshOf(object, refreshed);
   if (record === null || checkpoint === null || record.restartRequested) return loadAnew(desired);
   if (isAnotherTable(object) || wasUnpublished(object)) return loadAnew(desired);
   if (desired === 'included' && rowsAreOutdated(object)) return loadAnew(desired);
   return resumptionByState({ record, desired, checkpoint });
+}
+
+/** Each run reads it once; more only when somebody asks, or when it failed by something that heals. */
+function refreshOf({ source, record, desired }: PlannedObject, refreshed: ReadonlySet<string>): Resumption {
+  if (record === null || record.restartRequested || !refreshed.has(objectLabel(source))) return loadAnew(desired);
+  if (record.state === 'refreshed' && desired === 'included') return { kind: 'rest', state: 'refreshed', reason: null };
+  return loadAnew(desired);
 }
 
 interface KnownObject {
@@ -45,6 +54,7 @@ interface KnownObject {
 function resumptionByState({ record, desired, checkpoint }: KnownObject): Resumption {
   switch (record.state) {
     case 'pending':
+    case 'refreshed':
     case 'skipped':
     case 'ineligible':
       return loadAnew(desired);

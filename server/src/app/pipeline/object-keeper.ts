@@ -13,6 +13,7 @@ import { backoffMs } from '../../lib/backoff.ts';
 import { type DestinationTable, tableSignature, writtenColumns } from '../../model/destination-table.ts';
 import { MillraceError } from '../../model/error.ts';
 import { CATALOGUE, type ErrorName } from '../../model/error-catalogue.ts';
+import { isRefreshed } from '../../model/layout.ts';
 import { saltOf } from '../../model/object-filter.ts';
 import { objectLabel } from '../../model/table.ts';
 import type { RelationMessage } from '../../pg/pgoutput/messages.ts';
@@ -43,6 +44,7 @@ import { type Approvals, SchemaChanges } from './schema-changes.ts';
 import type { PipelineRun } from './pipeline-run.ts';
 import { type PlannedObject, planPipeline } from './plan.ts';
 import type { Prepared } from './prepare.ts';
+import type { Tenure } from './tenure.ts';
 
 export interface KeeperContext extends PipelineRun {
   readonly source: PgSession;
@@ -54,6 +56,7 @@ export interface KeeperContext extends PipelineRun {
   readonly approvals: Approvals;
   /** More sessions, for work that must not wait for others'; they are closed with the session. */
   readonly connect: () => Promise<{ readonly source: PgSession; readonly destination: PgSession }>;
+  readonly tenure: Tenure;
 }
 
 /** How long one attempt of a load waits for transactions that were open when its table was published. */
@@ -144,7 +147,8 @@ export class ObjectKeeper {
     if (live === undefined) return;
     await this.#context.loader.cancel(live);
     if (live.state === 'streaming' || live.state === 'catching_up') await this.#context.loop.pauseObject(live);
-    else if (live.state === 'pending' || live.state === 'copying') await this.#giveUp(live, 'paused', { reason: null });
+    else if (live.state === 'pending' || live.state === 'copying' || live.state === 'refreshed')
+      await this.#giveUp(live, 'paused', { reason: null });
     this.#context.observer.objectState(live.source, live.state, null);
   }
 
@@ -178,9 +182,9 @@ export class ObjectKeeper {
 
   /** Whatever goes wrong here with one object is its own matter. */
   async #place(planned: PlannedObject, wait: 'writers' | 'no_writers'): Promise<void> {
-    const { observer, prepared, approvals } = this.#context;
+    const { observer, prepared, approvals, tenure } = this.#context;
     const { outcome } = planned;
-    const resumption = resumptionOf(planned, prepared.isFresh ? null : prepared.checkpoint);
+    const resumption = resumptionOf(planned, prepared.isFresh ? null : prepared.checkpoint, tenure.refreshed);
     if (planned.record !== null) observer.countsBegin(planned.source, planned.record.counters);
     if (planned.record?.resumeRequested === true && planned.record.reason?.name === HELD) approvals.set(objectLabel(planned.source), null);
     if (planned.record?.resumeRequested === true) await this.#patch(planned.source, { resumeRequested: false });
@@ -237,8 +241,14 @@ export class ObjectKeeper {
           live.applied = planned.record?.appliedLsn ?? prepared.checkpoint;
           loop.addObject(live);
         }
-        if (!this.#context.settings.loadHistoricalData && !wasRequested(planned)) return this.#startWithoutHistory(live, planned);
-        this.#due.push(() => this.#addLoad(live, planned, { resume: resumption.resume, waits: wait === 'writers' && !resumption.resume }));
+        if (!this.#context.settings.loadHistoricalData && !wasRequested(planned) && !isRefreshed(planned.outcome.table.layout))
+          return this.#startWithoutHistory(live, planned);
+        this.#due.push(() =>
+          this.#addLoad(live, planned, {
+            resume: resumption.resume,
+            waits: wait === 'writers' && !resumption.resume && !isRefreshed(planned.outcome.table.layout),
+          }),
+        );
         observer.objectState(live.source, live.state, null);
     }
   }
@@ -327,7 +337,12 @@ export class ObjectKeeper {
   }
 
   async #handOver(live: LiveObject, table: DestinationTable, outcome: CopyOutcome): Promise<void> {
-    const { loop, observer } = this.#context;
+    const { loop, observer, tenure } = this.#context;
+    if (isRefreshed(table.layout)) {
+      live.state = 'refreshed';
+      tenure.refreshed.add(live.key);
+      return observer.objectState(live.source, 'refreshed', null);
+    }
     await this.#onControl((session) => this.#aim(live, table, session));
     live.handoff = { snapshot: parseSnapshot(outcome.snapshotText), end: outcome.endLsn, overlap: outcome.overlap };
     live.state = 'catching_up';

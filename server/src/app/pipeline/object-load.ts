@@ -13,7 +13,7 @@ import type { Fence, ObjectCounters, ObjectRecord } from '../../destination/stat
 import type { LiveObject } from '../../engine/live-object.ts';
 import type { DestinationColumn, DestinationTable } from '../../model/destination-table.ts';
 import { MillraceError } from '../../model/error.ts';
-import { parseLayout } from '../../model/layout.ts';
+import { isRefreshed, parseLayout } from '../../model/layout.ts';
 import { objectLabel } from '../../model/table.ts';
 import { quoteIdent, quoteName, truncateUtf8 } from '../../pg/ident.ts';
 import type { Snapshot } from '../../pg/snapshot.ts';
@@ -63,9 +63,11 @@ export async function loadObject(context: LoadContext, task: LoadTask): Promise<
   const { table } = planned.outcome;
   const addsToThePast = keepsThePast(table.layout);
   // Such rows say which snapshot they are of: that of one attempt.
-  const goesOn = task.resume && made.shape === 'as_planned' && !addsToThePast;
+  const isStreamed = !isRefreshed(table.layout);
+  const goesOn = task.resume && made.shape === 'as_planned' && !addsToThePast && isStreamed;
   const unfinished = goesOn ? await context.onControl((session) => unfinishedCopy(session, context.fence, planned.record)) : null;
-  if (!task.resume) await context.keepAside(live);
+  if (!isStreamed) live.state = 'copying';
+  else if (!task.resume) await context.keepAside(live);
   context.observer.objectState(live.source, 'copying', null);
   const request: CopyRequest = {
     source: planned.source,
@@ -74,14 +76,16 @@ export async function loadObject(context: LoadContext, task: LoadTask): Promise<
     unfinished,
     workers: context.tuning?.workersPerLoad ?? WORKERS_PER_LOAD,
     tuning: { chunkBytes: context.tuning?.chunkBytes },
-    hasStreamedInvisible: context.hasStreamedInvisible,
+    // Of an object that is not streamed, nothing can be missed.
+    hasStreamedInvisible: isStreamed ? context.hasStreamedInvisible : () => false,
     signal,
     hooks: {
       ...hooksOf(context, task),
       ...(made.rows === 'stay' && made.shape === 'differs' ? { reshape: reshapeOf(context, task) } : {}),
     },
     land: addsToThePast
-      ? (session, place, { swap, takenAt }) => land(session, place, { table, swap, moment: { lsn: live.applied, takenAt } })
+      ? (session, place, { swap, takenAt }) =>
+          land(session, place, { table, swap, moment: { lsn: live.applied, takenAt, generation: context.generations.get(live.key) ?? 0 } })
       : undefined,
   };
   return copyObject(context.sessions, request);
@@ -89,6 +93,7 @@ export async function loadObject(context: LoadContext, task: LoadTask): Promise<
 
 function hooksOf({ fence, observer, generations }: LoadContext, { live, planned, published }: LoadTask): CopyHooks {
   const { source } = live;
+  const isStreamed = !isRefreshed(planned.outcome.table.layout);
   let generation = planned.record?.copyGeneration ?? 0;
   return {
     begin: async (session, start) => {
@@ -96,7 +101,7 @@ function hooksOf({ fence, observer, generations }: LoadContext, { live, planned,
         state: 'copying',
         sourceOid: live.sourceOid,
         reason: null,
-        appliedLsn: live.applied,
+        appliedLsn: isStreamed ? live.applied : null,
         restartRequested: false,
       } as const;
       if (start.kind === 'resumed') return setObjectState(session, fence, source, common);
@@ -119,11 +124,11 @@ function hooksOf({ fence, observer, generations }: LoadContext, { live, planned,
     addKeys: (session) => addKeys(session, fence, planned.outcome.table),
     finish: (session, done) =>
       setObjectState(session, fence, source, {
-        state: 'catching_up',
+        state: isStreamed ? 'catching_up' : 'refreshed',
         snapshot: done.snapshotText,
         snapshotLsn: done.endLsn,
         overlap: done.overlap,
-        appliedLsn: live.applied,
+        appliedLsn: isStreamed ? live.applied : null,
         reason: null,
       }),
     onProgress: ({ rows, bytes }) => {

@@ -9,6 +9,7 @@ import { namingOf } from '../../destination/types-map.ts';
 import { type TableProblem, textProblem } from '../../destination/types-table.ts';
 import { must } from '../../lib/assert.ts';
 import { MillraceError } from '../../model/error.ts';
+import { isRefreshed } from '../../model/layout.ts';
 import { objectLabel, type SourceTable } from '../../model/table.ts';
 import type { QualifiedName } from '../../pg/ident.ts';
 import type { ServerVersion } from '../../pg/version.ts';
@@ -68,10 +69,8 @@ export async function planPipeline({ source, destination, settings, records }: P
     const record = known.get(nameKey(table)) ?? null;
     const desired = desiredOf(settings, table, { record, isFirstRun: records.length === 0 });
     const verdict = verdicts.get(nameKey(table));
-    const outcome =
-      verdict?.kind === 'refused'
-        ? verdict
-        : publishable(outcomes[index] ?? notPlanned(table), table, missingPublication(publications, states, table));
+    const missing = isRefreshed(layoutOf(settings, table)) ? null : missingPublication(publications, states, table);
+    const outcome = verdict?.kind === 'refused' ? verdict : publishable(outcomes[index] ?? notPlanned(table), table, missing);
     return { source: table, name: names[index] ?? table, desired, record, published: membershipOf(states, table), outcome };
   });
   return { sourceVersion: catalogue.version, objects: refuseMisreadText(objects), ineligible: catalogue.ineligible };
@@ -79,11 +78,13 @@ export async function planPipeline({ source, destination, settings, records }: P
 
 /** A stream has one format: one table that needs text takes those along that text would spoil. */
 function refuseMisreadText(objects: readonly PlannedObject[]): readonly PlannedObject[] {
-  const textual = objects.find(({ desired, outcome }) => desired !== 'skipped' && outcome.kind === 'table' && !outcome.table.binarySafe);
+  const isStreamed = ({ desired, outcome }: PlannedObject): boolean =>
+    desired !== 'skipped' && outcome.kind === 'table' && !isRefreshed(outcome.table.layout);
+  const textual = objects.find((object) => isStreamed(object) && object.outcome.kind === 'table' && !object.outcome.table.binarySafe);
   if (textual === undefined) return objects;
   const because = `${objectLabel(textual.source)} has a column that can not be binary`;
   return objects.map((object): PlannedObject => {
-    const spoilt = object.outcome.kind === 'table' ? (object.outcome.table.needsBinary ?? []) : [];
+    const spoilt = isStreamed(object) && object.outcome.kind === 'table' ? (object.outcome.table.needsBinary ?? []) : [];
     if (spoilt.length === 0) return object;
     const problems = spoilt.map((column) => textProblem(column, because));
     return { ...object, outcome: { kind: 'refused', error: refusal(object.source, problems) } };

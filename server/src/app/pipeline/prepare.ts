@@ -9,6 +9,7 @@ import type { Fence, ObjectRecord, PipelineRecord } from '../../destination/stat
 import { failpoint } from '../../lib/failpoint.ts';
 import type { TransferFormat } from '../../model/batch/row-format.ts';
 import { MillraceError } from '../../model/error.ts';
+import { isRefreshed } from '../../model/layout.ts';
 import { type Lsn, minLsn } from '../../pg/lsn.ts';
 import { SqlState } from '../../pg/sqlstate.ts';
 import { hasFeature } from '../../pg/version.ts';
@@ -120,7 +121,7 @@ async function prepareWith(context: StartContext, replication: PgSession): Promi
   const resumeFrom = startOver ? null : checkpoint;
   await rememberVanished(destination, fence, { records, plan });
   await rememberMissed(destination, fence, { missed: missedRelations(plan, settings, records), observer: context.observer });
-  const objects = plan.objects.map((planned) => ({ planned, resumption: resumptionOf(planned, resumeFrom) }));
+  const objects = plan.objects.map((planned) => ({ planned, resumption: resumptionOf(planned, resumeFrom, context.tenure.refreshed) }));
   await rememberObjects(destination, fence, objects);
   failpoint('session.after_first_state');
   return {
@@ -182,7 +183,7 @@ async function judge(context: PrepareContext, replication: PgSession, { system, 
 export async function publish(context: PrepareContext, names: ReplicationNames, plan: PipelinePlan): Promise<readonly string[]> {
   const { source } = context;
   const wanted = plan.objects
-    .filter((object) => object.desired !== 'skipped' && object.outcome.kind === 'table')
+    .filter((object) => object.desired !== 'skipped' && object.outcome.kind === 'table' && !isRefreshed(object.outcome.table.layout))
     .map((object) => object.source);
   const full = wanted.filter((table) => table.identity.kind !== 'none');
   const insertOnly = wanted.filter((table) => table.identity.kind === 'none');
@@ -202,7 +203,8 @@ function startOf(objects: readonly PlannedResumption[], checkpoint: Lsn): Lsn {
 /** One table whose values are only safe as text makes the whole stream text: pgoutput knows one format per stream. */
 function formatOf(plan: PipelinePlan): TransferFormat {
   const streamed = plan.objects.filter(
-    (object): object is PlannedObject & { outcome: { kind: 'table' } } => object.desired !== 'skipped' && object.outcome.kind === 'table',
+    (object): object is PlannedObject & { outcome: { kind: 'table' } } =>
+      object.desired !== 'skipped' && object.outcome.kind === 'table' && !isRefreshed(object.outcome.table.layout),
   );
   const safe = streamed.every((object) => object.outcome.table.binarySafe);
   return safe && hasFeature(plan.sourceVersion, 'pgoutputBinary') ? 'binary' : 'text';

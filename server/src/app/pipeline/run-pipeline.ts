@@ -33,7 +33,7 @@ export async function runPipeline(run: PipelineRun): Promise<void> {
   const reloaded = new Set<string>();
   const secondChances = new Map<string, Lsn>();
   const approvals: Approvals = new Map();
-  const tenure: Tenure = { epoch: null };
+  const tenure: Tenure = { epoch: null, refreshed: new Set() };
   const mends = new Mends();
   while (!run.signal.aborted) {
     let hasAdvanced = false;

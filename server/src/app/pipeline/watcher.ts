@@ -4,6 +4,7 @@ import type { PgSession } from '../../db/session.ts';
 import { readTableShapes } from '../../destination/introspect.ts';
 import { loadObjects, setObjectState } from '../../destination/state.ts';
 import type { ObjectRecord } from '../../destination/state-records.ts';
+import { isRefreshed } from '../../model/layout.ts';
 import { objectLabel } from '../../model/table.ts';
 import type { Lsn } from '../../pg/lsn.ts';
 import type { QualifiedName } from '../../pg/ident.ts';
@@ -54,6 +55,9 @@ export class Watcher {
   constructor(context: WatcherContext) {
     this.#context = context;
     this.#known = byLabel(context.prepared.plan.objects);
+    // The session has these loads on its list already: a table that keeps every load must not get one wish twice.
+    for (const { record, source } of context.prepared.plan.objects)
+      if (record?.restartRequested === true) this.#reloading.add(objectLabel(source));
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -182,6 +186,8 @@ export class Watcher {
       log.warn('the row condition fits the table no more; taking the table out of its publication', { object: label });
       return this.#reload(planned);
     }
+    // Whatever happened to its rows, the next refresh reads them as they are then.
+    if (planned.outcome.kind === 'table' && isRefreshed(planned.outcome.table.layout)) return;
     if (planned.source.relkind === 'p' && needsReload(diffPartitions(known.source.leaves, planned.source.leaves))) {
       log.warn('partitions changed outside of the log; loading the object again', { object: label });
       return this.#reload(planned);
@@ -212,7 +218,8 @@ export class Watcher {
     const known = this.#known.get(objectLabel(planned.source));
     // Of what could not be an object, or was skipped, nobody asked when the format was chosen.
     const wasAsked = known !== undefined && known.desired !== 'skipped' && known.outcome.kind === 'table';
-    const unsafe = planned.outcome.kind === 'table' && !planned.outcome.table.binarySafe;
+    const { outcome } = planned;
+    const unsafe = outcome.kind === 'table' && !outcome.table.binarySafe && !isRefreshed(outcome.table.layout);
     return !wasAsked && unsafe && planned.desired === 'included' && this.#context.prepared.format === 'binary';
   }
 }

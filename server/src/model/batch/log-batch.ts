@@ -60,6 +60,8 @@ export class LogBatch {
   readonly counts: ChangeCounts = { inserted: 0, updated: 0, deleted: 0, truncated: 0 };
   origin: ChangeOrigin | null = null;
   #first: LogPlace | null = null;
+  readonly #stamps = new Map<string, Buffer>();
+  #stampsOf: ChangeOrigin | null = null;
   readonly #words: ChangeWords;
   readonly #rows = new GrowBuffer();
   readonly #whole = new Segments();
@@ -184,20 +186,27 @@ export class LogBatch {
     return { start, end: this.#rows.length };
   }
 
-  /** Puts our own fields behind the last row. */
+  /** Puts our own fields behind the last row: kind, position and time are the same bytes for all of a kind in a transaction. */
   #stamp(start: number, word: string): void {
     const { format, columns } = this.shape;
-    const { origin } = this;
-    if (origin === null) throw new Error('expected the transaction of the change');
+    const origin = must(this.origin, 'the transaction of the change');
+    if (origin !== this.#stampsOf) this.#stamps.clear();
+    this.#stampsOf = origin;
+    let common = this.#stamps.get(word);
+    if (common === undefined) {
+      common = encodeFields(format.name, [
+        { type: 'word', value: word },
+        { type: 'lsn', value: origin.lsn },
+        { type: 'time', value: origin.commitTimeMicros },
+      ]);
+      this.#stamps.set(word, common);
+    }
     origin.sequence++;
     this.#first ??= { lsn: origin.lsn, sequence: origin.sequence };
-    const bytes = encodeFields(format.name, [
-      { type: 'word', value: word },
-      { type: 'lsn', value: origin.lsn },
-      { type: 'time', value: origin.commitTimeMicros },
-      { type: 'count', value: origin.sequence },
-    ]);
-    extendRow(format.name, this.#rows, { start, columnCount: columns.length }, { bytes, count: LOG_FIELDS });
+    const count = LOG_FIELDS - 1;
+    extendRow(format.name, this.#rows, { start, columnCount: columns.length }, { bytes: common, count });
+    const place = encodeFields(format.name, [{ type: 'count', value: origin.sequence }]);
+    extendRow(format.name, this.#rows, { start, columnCount: columns.length + count }, { bytes: place, count: 1 });
   }
 
   #setImage(entry: number, row: PartialRow): void {
