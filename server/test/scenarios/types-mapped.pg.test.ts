@@ -11,7 +11,8 @@ import { samplesFor } from '../pipeline/type-samples.ts';
 
 const scenarios = useScenarios();
 const major = Math.min(scenarios.source.major, scenarios.destination.major);
-const hasInputChecks = major >= 16;
+/** Older sources can't tell which json texts are no jsonb. */
+const hasInputChecks = scenarios.source.major >= 16;
 
 const AIRBYTE: Layout = { ...PRESETS.airbyte, rawSchema: null };
 const HEVO: Layout = { ...NATIVE_LAYOUT, types: 'hevo' };
@@ -151,7 +152,7 @@ test('airbyte: enums, domains, composites and ranges of users become texts and j
   }
 });
 
-describe.skipIf(!hasInputChecks)('airbyte: a value that jsonb does not hold', () => {
+describe('airbyte: a value that jsonb does not hold', () => {
   const NUL = String.raw`'{"a": "\u0000"}'`;
   const note = (field: string) => ({ field, change: 'NULLED', reason: 'DESTINATION_TYPECAST_ERROR' });
   const table = `CREATE TABLE public.t (id int PRIMARY KEY, doc json, docs json[], n int, big text);
@@ -186,7 +187,9 @@ describe.skipIf(!hasInputChecks)('airbyte: a value that jsonb does not hold', ()
       ['30', 't', 't', [note('doc')]],
     ]);
     const settings = pipelineSettings(source, destination, { settings: { layout: AIRBYTE } });
-    expect(await verifyPipeline(settings, 'all', new AbortController().signal)).toMatchObject([{ different: 0, unverified: null }]);
+    expect(await verifyPipeline(settings, 'all', new AbortController().signal)).toMatchObject([
+      { different: 0, unverified: hasInputChecks ? null : expect.stringContaining('"doc", "docs"') },
+    ]);
   });
 
   test('keeps its note while a change leaves it alone, and other columns of the row change', async () => {
