@@ -255,6 +255,19 @@ test('airbyte: a key of an array is refused with its column, one of a text form 
   ]);
 });
 
+test('airbyte: a table that keeps every change is refused where a column would have to be converted, and no other', async () => {
+  const pair = await scenarios.pair();
+  const { source, destination } = pair;
+  const settings = { layout: { ...NATIVE_LAYOUT, types: 'airbyte', syncMode: 'incremental_append' } satisfies Layout };
+  await source.query('CREATE TABLE public.lists (id int PRIMARY KEY, tags int[]); CREATE TABLE public.plain (id uuid PRIMARY KEY, n int)');
+  await pair.once({ settings });
+  const states = await objectStates(destination);
+  expect(states['lists']).toMatchObject({ state: 'ineligible', reason: 'type_refused', cause: expect.stringContaining('"tags"') });
+  await source.query("INSERT INTO public.plain VALUES ('00000000-0000-0000-0000-000000000001', 1); UPDATE public.plain SET n = 2");
+  await pair.once({ settings });
+  expect(await destination.query('SELECT n FROM public.plain ORDER BY 1')).toEqual([['1'], ['2']]);
+});
+
 const BUILTIN_TYPES = `
   SELECT t.typname, t.typarray <> 0
   FROM pg_catalog.pg_type AS t
