@@ -23,15 +23,34 @@ export function convertedText(conversion: ColumnConversion, { value, text }: { r
   }
   const staged = form === 'json' ? text : form === 'array' ? `${text}::pg_catalog.text[]` : value;
   const printed = `pg_catalog.concat(${convertedValue({ ...conversion, nulls: false }, staged)})`;
-  return nulls ? `CASE WHEN NOT ${unconvertible(conversion, staged)} THEN ${printed} END` : printed;
+  return nulls ? `CASE WHEN NOT ${unconvertible({ ...conversion, needsHelper: false }, staged)} THEN ${printed} END` : printed;
 }
 
 /** Whether `value` has no counterpart in the column's type; of conversions that tell. Not true of NULL. */
 function unconvertible(conversion: ColumnConversion, value: string): string {
   const text = textOf(conversion, value);
   if (conversion.form === 'number') return `(${text} IN ('Infinity', '-Infinity'))`;
-  return `(NOT pg_catalog.pg_input_is_valid(${text}, 'pg_catalog.jsonb'))`;
+  return conversion.needsHelper === true ? `(NOT ${HELPER}(${text}))` : `(NOT pg_catalog.pg_input_is_valid(${text}, 'pg_catalog.jsonb'))`;
 }
+
+/** Whether `conversion` asks for the function that `CREATE_HELPER` makes. */
+export function asksHelper({ nulls, needsHelper }: ColumnConversion): boolean {
+  return nulls && needsHelper === true;
+}
+
+/**
+ * Says of a text whether it can become jsonb, on servers that have no function for it. It lives as long as the session's other temporary
+ * things, and every call of it is a subtransaction.
+ */
+export const CREATE_HELPER = `
+  CREATE OR REPLACE FUNCTION pg_temp.millrace_reads_as_jsonb(value pg_catalog.text) RETURNS pg_catalog.bool
+  LANGUAGE plpgsql STRICT AS $$
+  BEGIN
+    PERFORM value::pg_catalog.jsonb;
+    RETURN true;
+  EXCEPTION WHEN data_exception THEN
+    RETURN false;
+  END $$`;
 
 /** The value of the column for notes: one for each of `fields` whose value became NULL. */
 export function notesOf(
@@ -52,6 +71,8 @@ export function mergedNotes(fields: readonly string[], { before, now }: { readon
       SELECT pg_catalog.jsonb_agg(note) FROM pg_catalog.jsonb_array_elements(${before} -> 'changes') AS note
       WHERE note ->> 'field' <> ALL (${written})), '[]'::pg_catalog.jsonb) || (${now} -> 'changes'))`;
 }
+
+const HELPER = 'pg_temp.millrace_reads_as_jsonb';
 
 function textOf({ form }: ColumnConversion, value: string): string {
   return form === 'document' ? `pg_catalog.to_json(${value})::pg_catalog.text` : value;

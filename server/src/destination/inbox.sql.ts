@@ -1,8 +1,9 @@
 // The table where streamed rows wait for their conversion: it has the types that they come in, and hands them on in the target's.
 import { quoteIdent, quoteName } from '../pg/ident.ts';
 import type { ApplyTarget } from './apply-target.ts';
+import { CREATE_HELPER } from './convert.sql.ts';
 import { RANDOM_ID } from './metadata.ts';
-import { inputOwn, inputValues, type RowInput, stagedNames } from './row-input.ts';
+import { inputOwn, inputValues, needsHelper, type RowInput, stagedNames } from './row-input.ts';
 import { stageBy, type StagedBy } from './stage.sql.ts';
 
 /** A target whose rows are converted. */
@@ -25,7 +26,7 @@ export function createInbox(target: ConvertingTarget): string {
   // One id for the row and for its record, given as it arrives.
   const given = `; ALTER TABLE ${inbox(target)} ALTER COLUMN raw_id SET DEFAULT ${RANDOM_ID}`;
   return `CREATE TEMPORARY TABLE IF NOT EXISTS ${inbox(target)} AS
-    SELECT ${[...keys, ...rows, ...ids].join(', ')} FROM ${quoteName(target.table)} WITH NO DATA${hasId ? given : ''}`;
+    SELECT ${[...keys, ...rows, ...ids].join(', ')} FROM ${quoteName(target.table)} WITH NO DATA${hasId ? given : ''}${needsHelper(target.input) ? `; ${CREATE_HELPER}` : ''}`;
 }
 
 /** `withKeys`: old keys stand before `columns`. */

@@ -3,7 +3,8 @@ import type { MetadataColumn } from '../model/destination-table.ts';
 import type { DeletePolicy } from '../model/layout.ts';
 import { type QualifiedName, quoteIdent, quoteName } from '../pg/ident.ts';
 import { unmarkedRows } from './metadata.ts';
-import { inputOwn, inputValues, type RowInput, stagedNames } from './row-input.ts';
+import { CREATE_HELPER } from './convert.sql.ts';
+import { inputOwn, inputValues, needsHelper, type RowInput, stagedNames } from './row-input.ts';
 
 /** What the rows of a load go into: the destination table itself, or a side table of the same columns. */
 export interface LoadTable {
@@ -34,7 +35,8 @@ export function createStage(target: LoadTable): string {
   const { input } = target;
   if (input) {
     const columns = input.columns.map(({ typeSql }, index) => `c${index} ${typeSql}`);
-    return `CREATE TEMPORARY TABLE ${quoteIdent(STAGE.name)} (${columns.join(', ')}) ON COMMIT DROP`;
+    const create = `CREATE TEMPORARY TABLE ${quoteIdent(STAGE.name)} (${columns.join(', ')}) ON COMMIT DROP`;
+    return needsHelper(input) ? `${create}; ${CREATE_HELPER}` : create;
   }
   return `CREATE TEMPORARY TABLE ${quoteIdent(STAGE.name)} ON COMMIT DROP AS ${selectColumns(target)} WITH NO DATA`;
 }

@@ -1,7 +1,7 @@
 // What arrives for a table whose values are converted: the types that the server reads first, and what it makes of them.
 import { type ColumnConversion, type DestinationTable, writtenColumns } from '../model/destination-table.ts';
 import type { QualifiedName } from '../pg/ident.ts';
-import { convertedValue, notesOf } from './convert.sql.ts';
+import { asksHelper, convertedValue, notesOf } from './convert.sql.ts';
 import { notesColumn, rawIdColumn } from './metadata.ts';
 
 /** One column as it arrives, in the order of the table's written columns. */
@@ -47,6 +47,11 @@ export function rowInput(table: Pick<DestinationTable, 'columns' | 'metadata' | 
     ...(rawId === null ? [] : [{ name: rawId, kind: 'raw_id' as const }]),
   ];
   return { columns, own };
+}
+
+/** Whether the session needs the function of ours that some conversion asks for. */
+export function needsHelper({ columns }: RowInput): boolean {
+  return columns.some(({ conversion }) => conversion !== null && asksHelper(conversion));
 }
 
 /** The names of staged columns: users' could clash with ours. */

@@ -112,9 +112,16 @@ describe('the airbyte map', () => {
     expect(mapped('numeric', {}, 655_366)).toBe('numeric number');
   });
 
-  test('nulls what can not be kept only where the row can say so and the server can tell', () => {
+  test('nulls what can not be kept only where the row can say so', () => {
     expect(mapped('json', { hasNotes: false })).toBe('jsonb json of text');
-    expect(mapped('json', { destinationVersionNum: 150_000 })).toBe('jsonb json of text');
+  });
+
+  test('asks for a function of ours where the server can not tell what it reads', () => {
+    const helped = (destinationVersionNum: number) => {
+      const type = mapType({ typeOid: of('json'), typmod: -1 }, { ...INPUT, destinationVersionNum });
+      return type.kind === 'usable' ? type.conversion?.needsHelper : 'refused';
+    };
+    expect([helped(150_000), helped(160_000)]).toEqual([true, undefined]);
   });
 
   test('stages numbers as text for a server that has no infinite numeric', () => {

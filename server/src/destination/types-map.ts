@@ -64,7 +64,7 @@ function toAirbyte(type: SourceType, input: TypeMapInput): UsableType | RefusedT
   const jsonb = (conversion: ColumnConversion): UsableType => usable(plainRef('pg_catalog', 'jsonb'), { conversion });
   if (isTrueArray(type) || type.kind === 'composite' || isHstore(type)) return asJson(type, input, jsonb);
   if (type.schema !== 'pg_catalog' || type.kind !== 'base') return asText(type);
-  if (type.name === 'json') return jsonb({ form: 'json', stagedAs: TEXT_SQL, nulls: nullsJson(input) });
+  if (type.name === 'json') return jsonb({ form: 'json', stagedAs: TEXT_SQL, ...failingJson(input) });
   const name = AIRBYTE_SCALARS.get(type.name);
   if (name === undefined) return asText(type);
   const twin = plainRef('pg_catalog', name);
@@ -101,17 +101,16 @@ function asJson(type: SourceType, input: TypeMapInput, jsonb: (conversion: Colum
       : (input.outcomes.get(type.oid) ?? refused(refusedProblem(`the type with OID ${type.oid}`, 'the source did not describe it')));
   if (twin.kind === 'refused') return twin;
   const conversion: ColumnConversion = {
-    form: form === 'json' ? 'document' : 'value',
     stagedAs: typeSql(twin.type),
-    nulls: form === 'json' && nullsJson(input),
+    ...(form === 'json' ? { form: 'document', ...failingJson(input) } : { form: 'value', nulls: false }),
   };
   return { ...jsonb(conversion), definitions: twin.definitions };
 }
 
 const TEXT_SQL = typeSql(plainRef('pg_catalog', 'text'));
 
-function nullsJson({ hasNotes, destinationVersionNum }: TypeMapInput): boolean {
-  return hasNotes && destinationVersionNum >= INPUT_CHECKED_SINCE;
+function failingJson({ hasNotes, destinationVersionNum }: TypeMapInput): Pick<ColumnConversion, 'nulls' | 'needsHelper'> {
+  return { nulls: hasNotes, ...(destinationVersionNum < INPUT_CHECKED_SINCE ? { needsHelper: true } : {}) };
 }
 
 /** What `to_jsonb` makes of a value: a string with its text, anything else, or anything else with a json text inside. */

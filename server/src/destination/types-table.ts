@@ -90,6 +90,7 @@ export function planTable(input: TablePlanInput): TablePlan {
     ...nameProblems(columns, metadata),
     ...keyProblems(source.identity, columns, excluded),
     ...versionProblems(input),
+    ...keptProblems(input.layout, columns),
   );
   if (!binary) problems.push(...needBinary.map(({ name }) => textProblem(name, 'another column of the table can not be binary')));
   if (problems.length > 0) return { kind: 'refused', problems };
@@ -286,6 +287,16 @@ function keyProblems(
     if (transfer !== 'text') return [];
     const cause = `the key column ${JSON.stringify(name)} names an object of the source, and changes when that is renamed`;
     return [{ errorName: 'type_refused', column: name, cause, fix: 'Use a key of another type, or skip the object.' }];
+  });
+}
+
+/** A log of changes is written by COPY, which converts nothing: an empty array's text would even be read as an object. */
+function keptProblems(layout: Layout, columns: readonly DestinationColumn[]): readonly TableProblem[] {
+  if (keptBy(layout) === null) return [];
+  return columns.flatMap(({ sourceName, conversion }): readonly TableProblem[] => {
+    if ((conversion?.stagedAs ?? null) === null) return [];
+    const cause = `column ${JSON.stringify(sourceName)} would be converted, which tables that keep every change can't do in this version`;
+    return [{ errorName: 'type_refused', column: sourceName, cause, fix: 'Use `types: native` or `types: hevo`, or another `sync_mode`.' }];
   });
 }
 

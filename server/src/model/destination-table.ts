@@ -33,6 +33,8 @@ export interface ColumnConversion {
   readonly form: 'json' | 'array' | 'value' | 'document' | 'number';
   /** The type, as SQL text, that values arrive in before they are converted; null: the column's own type reads them as they come. */
   readonly stagedAs: string | null;
+  /** Whether the destination needs a function of ours to tell what can be converted: it is older than the server's own. */
+  readonly needsHelper?: boolean | undefined;
   /** Whether a value that can't be converted becomes NULL, with a note in the row's metadata, instead of stopping the object. */
   readonly nulls: boolean;
 }

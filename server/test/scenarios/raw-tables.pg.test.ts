@@ -4,6 +4,7 @@ import { type Layout, NATIVE_LAYOUT, PRESETS } from '../../src/model/layout.ts';
 import { type QualifiedName, quoteName } from '../../src/pg/ident.ts';
 import type { TestDatabase } from '../pg/test-database.ts';
 import { waitFor } from '../pg/wait-for.ts';
+import { filteredObject } from '../pipeline/filters.ts';
 import { objectStates, useScenarios } from '../pipeline/scenario.ts';
 
 const scenarios = useScenarios();
@@ -107,6 +108,31 @@ test('keeps its records when the table is emptied, and gets those of the rows wh
   await destination.query('UPDATE _millrace.object SET restart_requested = true');
   await pair.once({ settings: AIRBYTE });
   expect(await records(destination, IN_INTERNAL)).toEqual(['7 seven null 1']);
+});
+
+test('holds masked values only, of a load and of the stream, and no column that is left out', async () => {
+  const pair = await scenarios.pair();
+  const { source, destination } = pair;
+  const object = filteredObject('t', {
+    columns: ['id', 'mail', 'tags'],
+    masks: { mail: { kind: 'fixed', text: 'hidden' }, tags: { kind: 'null' } },
+  });
+  const settings = { ...AIRBYTE, objects: [object] };
+  await source.query(
+    "CREATE TABLE public.t (id int PRIMARY KEY, mail text, tags int[], pin text); INSERT INTO public.t VALUES (1, 'a@b', '{7}', 'p')",
+  );
+  await pair.once({ settings });
+  await source.query("INSERT INTO public.t VALUES (2, 'c@d', '{8}', 'q'); UPDATE public.t SET pin = 'r' WHERE id = 1");
+  await pair.once({ settings });
+  const rows = await destination.query(`SELECT DISTINCT _airbyte_data FROM ${quoteName(IN_INTERNAL)} ORDER BY 1`);
+  expect(rows.map(([data]) => JSON.parse(data ?? '') as unknown)).toEqual([
+    { id: 1, mail: 'hidden', tags: null },
+    { id: 2, mail: 'hidden', tags: null },
+  ]);
+  expect(await destination.query('SELECT mail, tags FROM public.t')).toEqual([
+    ['hidden', null],
+    ['hidden', null],
+  ]);
 });
 
 test('names twins apart, keeps their names whatever joins, and never takes a table that is not ours', async () => {
