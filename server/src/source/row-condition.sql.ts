@@ -19,6 +19,12 @@ FROM pg_catalog.pg_publication_rel AS r
 JOIN pg_catalog.pg_publication AS p ON p.oid = r.prpubid
 WHERE p.pubname = $1`;
 
+/** Database, role and the owner of the table `$1`: what a GRANT has to name. */
+export const GRANT_NAMES_SQL = `
+SELECT pg_catalog.current_database(), CURRENT_USER, pg_catalog.pg_get_userbyid(c.relowner)
+FROM pg_catalog.pg_class AS c
+WHERE c.oid = $1::pg_catalog.oid`;
+
 /** The columns by attnum that the condition of the membership `$1` looks at. */
 export const CONDITION_COLUMNS_SQL = `
 SELECT DISTINCT d.refobjsubid

@@ -7,7 +7,7 @@ import { SqlState } from '../pg/sqlstate.ts';
 import { firstMajorWith, formatServerVersion, hasFeature, type ServerVersion } from '../pg/version.ts';
 import { intAt, optionalTextAt, textAt } from './catalog-row.ts';
 import type { PublicationState } from './publication-plan.ts';
-import { alterProbeSql, CONDITION_COLUMNS_SQL, createProbeSql, PROBE_MEMBERS_SQL } from './row-condition.sql.ts';
+import { alterProbeSql, CONDITION_COLUMNS_SQL, createProbeSql, GRANT_NAMES_SQL, PROBE_MEMBERS_SQL } from './row-condition.sql.ts';
 
 export interface ConditionRequest {
   readonly table: SourceTable;
@@ -41,7 +41,7 @@ export async function judgeCondition(session: PgSession, server: SourceServer, r
       ? { kind: 'sound', condition: judged.condition }
       : { kind: 'refused', error: notLogged(request.table, hidden) };
   } catch (error) {
-    return { kind: 'refused', error: refusalOf(error, request) };
+    return { kind: 'refused', error: isDenied(error) ? await denied(session, request.table, error) : refusalOf(error, request) };
   }
 }
 
@@ -137,6 +137,23 @@ function tooOld(version: ServerVersion, table: SourceTable): MillraceError {
   return impossible(table, cause, 'Remove `where` from the object, or upgrade the source.');
 }
 
+function isDenied(error: unknown): error is MillraceError {
+  return error instanceof MillraceError && error.facts.sqlstate === SqlState.insufficientPrivilege;
+}
+
+async function denied(session: PgSession, table: SourceTable, error: MillraceError): Promise<MillraceError> {
+  const object = objectLabel(table);
+  const [names] = await session.query(GRANT_NAMES_SQL, [table.oid]);
+  const [database, role, owner] = [0, 1, 2].map((index) => quoteIdent(names?.[index] ?? '?'));
+  const cause = `the condition of ${object} can only be judged by a publication of our own, which our role may not make: ${error.message}`;
+  const fix = `GRANT CREATE ON DATABASE ${database} TO ${role}; GRANT ${owner} TO ${role};\n-- or remove \`where\` from the object`;
+  return new MillraceError(
+    'publication_not_allowed',
+    { cause, fix, object, sqlstate: SqlState.insufficientPrivilege, side: 'source' },
+    error,
+  );
+}
+
 /** Only what the server says of the condition itself is a refusal; anything else may be gone in a moment. */
 function refusalOf(error: unknown, { table }: ConditionRequest): MillraceError {
   if (!(error instanceof MillraceError)) throw error;
@@ -146,11 +163,6 @@ function refusalOf(error: unknown, { table }: ConditionRequest): MillraceError {
   if (sqlstate === SqlState.lockNotAvailable) {
     const cause = `${label} is locked, and its row condition can't be judged meanwhile`;
     throw new MillraceError('source_blocked', { cause, object: label, sqlstate, side: 'source' }, error);
-  }
-  if (sqlstate === SqlState.insufficientPrivilege) {
-    const cause = `a row condition needs a publication of our own, which our role may not make for ${label}: ${error.message}`;
-    const fix = `GRANT CREATE ON DATABASE … TO …; and make the role a member of the owner of ${quoteName(table)}. Or remove \`where\`.`;
-    return new MillraceError('publication_not_allowed', { cause, fix, object: label, sqlstate, side: 'source' }, error);
   }
   if (!ABOUT_THE_CONDITION.test(sqlstate)) throw error;
   const hint = `Mend the condition: it may use columns of ${quoteIdent(table.name)} and built-in, immutable functions and operators; no subqueries, no system columns.`;

@@ -2,6 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import { checkFile } from '../../src/app/operations/check.ts';
 import { verifyPipeline } from '../../src/app/operations/verify.ts';
+import { pipelineNames } from '../../src/app/pipeline/names.ts';
+import { quoteIdent } from '../../src/pg/ident.ts';
 import { waitFor } from '../pg/wait-for.ts';
 import { ChunkGate } from '../pipeline/chunk-gate.ts';
 import { type FilterParts, filteredObject, SHA256 } from '../pipeline/filters.ts';
@@ -206,6 +208,29 @@ test.skipIf(!canFilter)('the check says what a filter comes to, and what does no
   ]);
   expect(of('public.u')).toMatchObject([{ status: 'fail', code: '2110', fix: expect.stringContaining('REPLICA IDENTITY FULL') }]);
   expect(await pair.source.query('SELECT pubname FROM pg_catalog.pg_publication')).toEqual([]);
+});
+
+test.skipIf(!canFilter)('a role that may not make publications is told what to grant, and the other tables go on', async () => {
+  const pair = await servers.pair();
+  const owner = await servers.source.createRole();
+  await pair.source.query(`
+    CREATE TABLE public.t (id int PRIMARY KEY); ALTER TABLE public.t OWNER TO ${quoteIdent(owner.name)};
+    CREATE TABLE public.other (id int PRIMARY KEY); INSERT INTO public.t VALUES (1), (-1)`);
+  const role = await servers.source.createRole({ attributes: 'LOGIN REPLICATION' });
+  await pair.source.query(
+    `GRANT USAGE ON SCHEMA public TO ${quoteIdent(role.name)}; GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${quoteIdent(role.name)}`,
+  );
+  const source = { name: 'source', type: 'generic' as const, connection: pair.source.settings(role) };
+  const settings = { ...filtering({ where: 'id > 0' }), source };
+  const { publications } = await pipelineNames(
+    pipelineSettings(pair.source, pair.destination, { settings }),
+    await pair.destination.open(),
+  );
+  await pair.source.query(`CREATE PUBLICATION ${quoteIdent(publications.full)} FOR ALL TABLES WITH (publish_via_partition_root = true)`);
+  await pair.once({ settings });
+  expect(await objectStates(pair.destination)).toMatchObject({ t: { state: 'ineligible', code: '2015' }, other: { state: 'streaming' } });
+  const [reason] = await pair.destination.query("SELECT reason->>'fix' FROM _millrace.object WHERE source_name = 't'");
+  expect(reason?.[0]).toContain(`GRANT "${owner.name}" TO "${role.name}"`);
 });
 
 test.skipIf(!canFilter)('a table that is locked does not keep a condition that is published already from being used', async () => {

@@ -316,3 +316,18 @@ describe('a table that is dropped at the source', () => {
     await pair.expectEqual('a', 'b');
   });
 });
+
+test('tables that appear at one look stay published all, and each is loaded once', async () => {
+  const pair = await servers.pair();
+  await pair.source.query('CREATE TABLE public.first (id int PRIMARY KEY)');
+  const pipeline = pair.start();
+  await pair.untilState('streaming', 'first');
+  await pair.source.query(
+    'CREATE TABLE public.a (id int PRIMARY KEY); CREATE TABLE public.b (id int PRIMARY KEY); CREATE TABLE public.c (id int PRIMARY KEY)',
+  );
+  await pair.untilState('streaming', 'a', 'b', 'c');
+  await pair.source.query('INSERT INTO public.a VALUES (1); INSERT INTO public.b VALUES (1); INSERT INTO public.c VALUES (1)');
+  await pair.untilEqual('a', 'b', 'c');
+  await pipeline.stop();
+  expect(await pair.destination.query('SELECT DISTINCT copy_generation FROM _millrace.object')).toEqual([['1']]);
+});

@@ -134,8 +134,10 @@ export class Watcher {
 
   /** Publications and state follow a change of one object. */
   async #publishAll(changed: PlannedObject): Promise<void> {
-    const objects = [...new Map(this.#known).set(objectLabel(changed.source), changed).values()];
-    await publish(this.#context, this.#context.prepared.names, { ...this.#context.prepared.plan, objects });
+    const known = new Map(this.#known).set(objectLabel(changed.source), changed);
+    await publish(this.#context, this.#context.prepared.names, { ...this.#context.prepared.plan, objects: [...known.values()] });
+    // Several may change at one look: publishing the next must not take this one out again.
+    this.#known = known;
     await this.#remember(changed);
   }
 
