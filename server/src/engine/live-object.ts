@@ -37,6 +37,8 @@ export interface LiveObject {
   expected: readonly ExpectedColumn[];
   /** Names of the columns that find a row again; null: a multiset under REPLICA IDENTITY FULL; empty: inserts only. */
   identity: readonly string[] | null;
+  /** Position at which the stream, or the snapshot of a load, last said what `expected` is; absent: before the session. */
+  describedAt?: Lsn;
   /** Rows' shape as the stream last described it; null until the object's first change. */
   shape: RowShape | null;
 }
