@@ -26,14 +26,15 @@ export function planVerify(
   source: SourceTable,
   destination: Pick<DestinationTable, 'schema' | 'name' | 'columns' | 'identity'>,
 ): VerifyPlan {
+  const columns = destination.columns.filter((column) => column.transfer !== 'retired');
   const key = destination.identity.kind === 'key' ? destination.identity.columns : [];
-  const sourceKey = key.map((name) => destination.columns.find((column) => column.name === name)?.sourceName ?? name);
+  const sourceKey = key.map((name) => columns.find((column) => column.name === name)?.sourceName ?? name);
   return {
     source: {
       schema: source.schema,
       name: source.name,
       only: source.relkind === 'r',
-      columns: destination.columns.map((column) => column.sourceName),
+      columns: columns.map((column) => column.sourceName),
       key: sourceKey,
     },
     destination: {
@@ -41,7 +42,7 @@ export function planVerify(
       name: destination.name,
       // What a reader of the table sees counts, so children that somebody hung below it are part of it.
       only: false,
-      columns: destination.columns.map((column) => column.name),
+      columns: columns.map((column) => column.name),
       key,
     },
     sourceOids: [source.oid, ...source.leaves.map((leaf) => leaf.oid)],

@@ -3,6 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { requestObjectChange } from '../../src/destination/state-requests.ts';
 import { PLAIN_OBJECT } from '../../src/app/config/settings.ts';
 import { waitFor } from '../pg/wait-for.ts';
+import { readStatus } from '../../src/app/operations/status.ts';
+import { verifyPipeline } from '../../src/app/operations/verify.ts';
+import { pipelineSettings } from '../pipeline/pipeline.ts';
 import { ChunkGate } from '../pipeline/chunk-gate.ts';
 import { objectStates, type Pair, rowsOf, useScenarios } from '../pipeline/scenario.ts';
 
@@ -109,7 +112,23 @@ describe('a column that is dropped', () => {
     await pair.source.query('INSERT INTO public.t VALUES (6, 60)');
     await pair.once();
     expect(await pair.destination.query('SELECT id, v, w FROM public.t WHERE id = 6')).toEqual([['6', null, '60']]);
+    const settings = pipelineSettings(pair.source, pair.destination);
+    expect((await readStatus(settings)).objects.find(({ object }) => object === 'public.t')?.note).toContain(
+      'kept for what was built on it: v',
+    );
+    const verified = await verifyPipeline(settings, [{ schema: 'public', name: 't' }], new AbortController().signal);
+    expect(verified).toMatchObject([{ missing: 0, extra: 0, different: 0, unverified: null }]);
+    // A reload tries again to drop it, and keeps it again; without the view, it goes.
+    const session = await pair.destination.open();
+    const restart = () => requestObjectChange(session, 'scenario', { change: 'restart', objects: [{ schema: 'public', name: 't' }] });
+    await pair.source.query('ALTER TABLE public.t ALTER COLUMN w TYPE bigint');
+    await pair.once();
+    expect(await pair.destination.query('SELECT id, v, w FROM public.t WHERE id = 6')).toEqual([['6', null, '60']]);
     await pair.destination.query('DROP VIEW public.seen');
+    await pair.source.query('ALTER TABLE public.t ALTER COLUMN w TYPE int');
+    await restart();
+    await pair.once();
+    await pair.expectEqual('t');
   });
 });
 
