@@ -398,3 +398,40 @@ describe('a view in the way of a type', () => {
     await pipeline.stop();
   });
 });
+
+describe('a partitioned table', () => {
+  test('follows with all its partitions', async () => {
+    const pair = await servers.pair();
+    const { pipeline, untilFollowed } = await streaming(
+      pair,
+      `CREATE TABLE public.t (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);
+       CREATE TABLE public.low PARTITION OF public.t FOR VALUES FROM (0) TO (3);
+       CREATE TABLE public.high (v text, gone int, id int NOT NULL); ALTER TABLE public.high DROP COLUMN gone;
+       ALTER TABLE public.t ATTACH PARTITION public.high FOR VALUES FROM (3) TO (100)`,
+    );
+    await pair.source.query(
+      "ALTER TABLE public.t ADD COLUMN w int DEFAULT 7; INSERT INTO public.t VALUES (4, 'd', 4); UPDATE public.t SET w = 1 WHERE id = 1",
+    );
+    await untilFollowed();
+    await pair.source.query('ALTER TABLE public.t RENAME COLUMN w TO x; ALTER TABLE public.t DROP COLUMN v; UPDATE public.t SET x = x + 1');
+    await untilFollowed();
+    await pipeline.stop();
+  });
+});
+
+describe('constraints of others at the destination', () => {
+  test('that wait for the commit are checked before the table is altered', async () => {
+    const pair = await servers.pair();
+    await pair.source.query('CREATE TABLE public.parent (id int PRIMARY KEY)');
+    const { pipeline, untilFollowed } = await streaming(pair, 'CREATE TABLE public.t (id int PRIMARY KEY, v text, ref int)');
+    await pair.destination.query(
+      'ALTER TABLE public.t ADD CONSTRAINT mine FOREIGN KEY (ref) REFERENCES public.parent (id) DEFERRABLE INITIALLY DEFERRED',
+    );
+    await pair.source.query(`
+      BEGIN; INSERT INTO public.parent VALUES (1), (2); INSERT INTO public.t VALUES (4, 'd', 1); ALTER TABLE public.t ADD COLUMN w int;
+      INSERT INTO public.t VALUES (5, 'e', 3, 5); INSERT INTO public.parent VALUES (3); COMMIT`);
+    await untilFollowed();
+    await pair.untilEqual('parent');
+    await pipeline.stop();
+  });
+});
