@@ -178,6 +178,23 @@ export interface PipelineOutcome {
   readonly status: PipelineStatus | null;
 }
 
+/** What the next run would do with one object at the destination. */
+export interface PlanReport {
+  /** `schema.table`. */
+  readonly object: string;
+  /** `schema.table` at the destination. */
+  readonly target: string;
+  /**
+   * - `create`: its table is made and loaded. - `alter`: its table follows its source. - `reload`: all rows are read again.
+   * - `none`: nothing. - `refused`: it can't be replicated.
+   */
+  readonly action: 'create' | 'alter' | 'reload' | 'none' | 'refused';
+  /** DDL in the order of its execution. Types and schemas stand at the first object that needs them. */
+  readonly statements: readonly string[];
+  /** Why it is reloaded or refused; null otherwise. */
+  readonly why: string | null;
+}
+
 /** The end of `run`. */
 export interface RunReport {
   readonly pipelines: readonly PipelineOutcome[];

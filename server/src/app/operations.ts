@@ -10,6 +10,7 @@ import { checkFile } from './operations/check.ts';
 import { discoverSource } from './operations/discover.ts';
 import { changeObjects } from './operations/change-objects.ts';
 import { dropPipeline } from './operations/drop.ts';
+import { previewPipeline } from './operations/plan.ts';
 import { runFile } from './operations/run.ts';
 import { listObjects, readStatus } from './operations/status.ts';
 import { verifyPipeline } from './operations/verify.ts';
@@ -42,6 +43,9 @@ export function createOperations(environment: Environment, settings: OperationsS
     async status(options) {
       const chosen = selectPipelines(await load(options.file), options.pipeline === null ? [] : [options.pipeline]);
       return Promise.all(chosen.map(readStatus));
+    },
+    async plan(options) {
+      return previewPipeline(findPipeline(await load(options.file), options.pipeline));
     },
     async drop(options) {
       return dropPipeline(findPipeline(await load(options.file), options.pipeline));

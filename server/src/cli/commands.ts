@@ -8,7 +8,7 @@ import { exitOfCheck, exitOfRun, exitOfVerify, worst } from './exit-code.ts';
 import { startLiveView } from './live.ts';
 import { logText } from './log-text.ts';
 import type { CheckOptions, LogLevel, ObjectAction, ObjectSelection, Operations, PipelineOption, RunOptions } from './operations.ts';
-import { changesText, checkText, discoverText, dropText, objectsText, statusText, verifyText } from './report-text.ts';
+import { changesText, checkText, discoverText, dropText, objectsText, planText, statusText, verifyText } from './report-text.ts';
 import { withStop } from './stop.ts';
 import { createPaint, type Paint, printable } from './terminal-text.ts';
 
@@ -73,6 +73,12 @@ export class Commands {
   async status(options: { readonly file: string; readonly pipeline: string | null }): Promise<ExitCode> {
     const pipelines = await this.#ask((operations, signal) => operations.status(options, signal));
     this.#print({ pipelines }, () => statusText(pipelines, this.#paint));
+    return 0;
+  }
+
+  async plan(options: PipelineOption): Promise<ExitCode> {
+    const objects = await this.#ask((operations, signal) => operations.plan(options, signal));
+    this.#print({ objects }, () => planText(objects));
     return 0;
   }
 

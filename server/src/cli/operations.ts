@@ -7,6 +7,7 @@ import type {
   ObjectChange,
   ObjectStatus,
   PipelineStatus,
+  PlanReport,
   RunReport,
   SubjectFinding,
   VerifyReport,
@@ -59,6 +60,7 @@ export interface Operations {
   ): Promise<readonly ObjectChange[]>;
   verify(options: PipelineOption, objects: ObjectSelection, signal: AbortSignal): Promise<readonly VerifyReport[]>;
   status(options: FileOption & { readonly pipeline: string | null }, signal: AbortSignal): Promise<readonly PipelineStatus[]>;
+  plan(options: PipelineOption, signal: AbortSignal): Promise<readonly PlanReport[]>;
   drop(options: PipelineOption, signal: AbortSignal): Promise<DropReport>;
 }
 

@@ -140,6 +140,13 @@ function addInspectionCommands(program: Command, invoke: Invoke): void {
       invoke((commands) => commands.verify(options, names.length === 0 ? 'all' : parseObjects(names))),
     );
   program
+    .command('plan')
+    .description('show the DDL that the next run would execute at the destination, and what it would load again; changes nothing')
+    .requiredOption(...FILE_OPTION)
+    .requiredOption(...PIPELINE_OPTION)
+    .addHelpText('after', examples('millrace plan -f millrace.yaml --pipeline shop_to_warehouse'))
+    .action((options: { file: string; pipeline: string }) => invoke((commands) => commands.plan(options)));
+  program
     .command('status')
     .description('show state, lag, retained WAL and rows per object')
     .requiredOption(...FILE_OPTION)

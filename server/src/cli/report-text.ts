@@ -7,6 +7,7 @@ import type {
   ObjectStatus,
   PipelineStateName,
   PipelineStatus,
+  PlanReport,
   SubjectFinding,
   VerifyReport,
 } from '@millrace/contract/report';
@@ -195,6 +196,19 @@ function verdict(report: VerifyReport): Cell {
 }
 
 /** What is gone and what was left. */
+/** The statements of each object, to be read and pasted; objects without any come in one line. */
+export function planText(reports: readonly PlanReport[]): string[] {
+  const quiet = reports.filter((report) => report.action === 'none').length;
+  const lines = reports.flatMap(({ object, target, action, statements, why }) => {
+    if (action === 'none') return [];
+    const head = `-- ${printable(object)} → ${printable(target)}: ${action}${why === null ? '' : ` (${printable(why)})`}`;
+    return [head, ...statements.map((statement) => `${printable(statement)};`), ''];
+  });
+  return [...lines, quiet === 0 ? '' : `-- nothing to do for ${plural(quiet, 'object')}`].filter(
+    (line, index, all) => line !== '' || index < all.length - 1,
+  );
+}
+
 export function dropText(report: DropReport): string[] {
   const removed = report.removed.map((name) => `removed ${printable(name)}`);
   const kept =

@@ -2,7 +2,7 @@
 import { must } from '../lib/assert.ts';
 import type { ChangeCounts } from '../model/batch/object-batch.ts';
 import type { RowFormat } from '../model/batch/row-format.ts';
-import { type Lsn, maxLsn, minLsn } from '../pg/lsn.ts';
+import { type Lsn, LSN_ZERO, maxLsn, minLsn } from '../pg/lsn.ts';
 import { readKeepalive, StreamFrame, streamFrameKind, walDataPayload } from '../pg/pgoutput/frame.ts';
 import { nextStep } from './apply-step.ts';
 import { Aside } from './aside.ts';
@@ -44,10 +44,8 @@ const STATUS_INTERVAL_MS = 5_000;
 
 /** What the source's catalogue says of a table whose rows the stream has not described since. */
 interface Announcement extends PendingReshape {
-  /** By then, the change of the table is committed in the stream. */
+  /** By then, the change of the table is committed in the stream: a transaction that commits later, and says otherwise, says more. */
   readonly position: Lsn;
-  /** What the table was made for at that time: with anything else, the stream has said more since. */
-  readonly expected: LiveObject['expected'];
 }
 
 /** Runs until `stop`, or throws: an `ObjectHalt` for one object, anything else for the whole session. */
@@ -196,7 +194,7 @@ export class ApplyLoop implements AssemblerHost {
    * has passed that, unless a row brings the news before.
    */
   announce(change: PendingReshape, position: Lsn): void {
-    this.#announced.set(change.object, { ...change, position, expected: change.object.expected });
+    this.#announced.set(change.object, { ...change, position });
     if (!this.#assembler.inTransaction) this.#follow(this.#received);
     this.#options.feed.status(this.#received, this.confirmable, true);
     this.#wakeup.wake();
@@ -453,7 +451,7 @@ export class ApplyLoop implements AssemblerHost {
   /** At a boundary of the stream: the next table whose change lies behind it follows now. */
   #follow(position: Lsn): void {
     for (const [object, announcement] of this.#announced) {
-      const isOutdated = object.expected !== announcement.expected || this.objectOf(object.sourceOid) !== object;
+      const isOutdated = (object.describedAt ?? LSN_ZERO) >= announcement.position || this.objectOf(object.sourceOid) !== object;
       // One that rests finds the change in the stream, or in the catalogue, when it goes on.
       const isAtRest = this.route(object) === 'drop';
       if (isOutdated || isAtRest || this.#assembler.isAsExpected(announcement)) this.#announced.delete(object);

@@ -111,6 +111,7 @@ export class Assembler implements PgoutputSink {
     const { object, relation } = this.#pending;
     // Asked again and again it would never end.
     if (!matches(shape.expected, relation.columns)) throw halt(object, 'object_schema_changed', describeMismatch(object), 'user');
+    object.describedAt = this.#transaction.finalLsn;
     object.expected = shape.expected;
     object.identity = shape.identity;
     object.shape = null;

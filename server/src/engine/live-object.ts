@@ -45,6 +45,8 @@ export interface LiveObject {
   filter?: TableFilter | null | undefined;
   /** What the destination table keeps beyond the present rows; absent: nothing. */
   keeps?: Keeping | undefined;
+  /** Position at which the stream, or the snapshot of a load, last said what `expected` is; absent: before the session. */
+  describedAt?: Lsn;
   /** Rows' shape as the stream last described it; null until the object's first change. */
   shape: RowShape | null;
 }

@@ -68,12 +68,13 @@ export function planVerify(
 ): VerifyPlan {
   const isLeftOut = ({ conversion }: DestinationColumn): boolean =>
     conversion?.nulls === true && conversion.form !== 'number' && how.sourceVersionNum < INPUT_CHECKED_SINCE;
-  const columns = destination.columns.filter((column) => !isLeftOut(column));
+  const present = destination.columns.filter((column) => column.transfer !== 'retired');
+  const columns = present.filter((column) => !isLeftOut(column));
   const conversions = new Map(
     columns.flatMap(({ sourceName, conversion }) => (conversion === undefined ? [] : [[sourceName, conversion] as const])),
   );
   const key = destination.identity.kind === 'key' ? destination.identity.columns : [];
-  const sourceKey = key.map((name) => destination.columns.find((column) => column.name === name)?.sourceName ?? name);
+  const sourceKey = key.map((name) => present.find((column) => column.name === name)?.sourceName ?? name);
   return {
     source: {
       schema: source.schema,
@@ -94,7 +95,7 @@ export function planVerify(
       present: how.present,
     },
     sourceOids: [source.oid, ...source.leaves.map((leaf) => leaf.oid)],
-    leftOut: destination.columns.filter(isLeftOut).map((column) => column.sourceName),
+    leftOut: present.filter(isLeftOut).map((column) => column.sourceName),
   };
 }
 

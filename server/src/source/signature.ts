@@ -30,8 +30,10 @@ const SIGNATURE = `
       JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum AND a.attgenerated <> ''
     ), '')
     || COALESCE((
-      SELECT pg_catalog.count(*) || ':' || pg_catalog.sum(pg_catalog.hashtextextended(
-               pg_catalog.concat_ws(':', a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attisdropped), 0))
+      -- Numbers instead of texts: there may be hundreds of thousands of columns.
+      SELECT pg_catalog.count(*) || ':' || pg_catalog.sum(pg_catalog.hashint8extended(
+               (a.attrelid::pg_catalog.int8 << 16) | a.attnum,
+               pg_catalog.hashname(a.attname)::pg_catalog.int8 + (pg_catalog.hashoid(a.atttypid)::pg_catalog.int8 << 20) + a.atttypmod))
       FROM pg_catalog.pg_attribute AS a
       JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
       WHERE a.attrelid >= 16384 AND a.attnum > 0

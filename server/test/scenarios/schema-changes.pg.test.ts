@@ -3,6 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { requestObjectChange } from '../../src/destination/state-requests.ts';
 import { PLAIN_OBJECT } from '../../src/app/config/settings.ts';
 import { waitFor } from '../pg/wait-for.ts';
+import { readStatus } from '../../src/app/operations/status.ts';
+import { verifyPipeline } from '../../src/app/operations/verify.ts';
+import { pipelineSettings } from '../pipeline/pipeline.ts';
 import { ChunkGate } from '../pipeline/chunk-gate.ts';
 import { objectStates, type Pair, rowsOf, useScenarios } from '../pipeline/scenario.ts';
 
@@ -109,7 +112,23 @@ describe('a column that is dropped', () => {
     await pair.source.query('INSERT INTO public.t VALUES (6, 60)');
     await pair.once();
     expect(await pair.destination.query('SELECT id, v, w FROM public.t WHERE id = 6')).toEqual([['6', null, '60']]);
+    const settings = pipelineSettings(pair.source, pair.destination);
+    expect((await readStatus(settings)).objects.find(({ object }) => object === 'public.t')?.note).toContain(
+      'kept for what was built on it: v',
+    );
+    const verified = await verifyPipeline(settings, [{ schema: 'public', name: 't' }], new AbortController().signal);
+    expect(verified).toMatchObject([{ missing: 0, extra: 0, different: 0, unverified: null }]);
+    // A reload tries again to drop it, and keeps it again; without the view, it goes.
+    const session = await pair.destination.open();
+    const restart = () => requestObjectChange(session, 'scenario', { change: 'restart', objects: [{ schema: 'public', name: 't' }] });
+    await pair.source.query('ALTER TABLE public.t ALTER COLUMN w TYPE bigint');
+    await pair.once();
+    expect(await pair.destination.query('SELECT id, v, w FROM public.t WHERE id = 6')).toEqual([['6', null, '60']]);
     await pair.destination.query('DROP VIEW public.seen');
+    await pair.source.query('ALTER TABLE public.t ALTER COLUMN w TYPE int');
+    await restart();
+    await pair.once();
+    await pair.expectEqual('t');
   });
 });
 
@@ -376,6 +395,43 @@ describe('a view in the way of a type', () => {
     await pair.destination.query('DROP VIEW public.seen');
     await requestObjectChange(await pair.destination.open(), 'scenario', { change: 'resume', objects: [{ schema: 'public', name: 't' }] });
     await pair.untilEqual('t');
+    await pipeline.stop();
+  });
+});
+
+describe('a partitioned table', () => {
+  test('follows with all its partitions', async () => {
+    const pair = await servers.pair();
+    const { pipeline, untilFollowed } = await streaming(
+      pair,
+      `CREATE TABLE public.t (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);
+       CREATE TABLE public.low PARTITION OF public.t FOR VALUES FROM (0) TO (3);
+       CREATE TABLE public.high (v text, gone int, id int NOT NULL); ALTER TABLE public.high DROP COLUMN gone;
+       ALTER TABLE public.t ATTACH PARTITION public.high FOR VALUES FROM (3) TO (100)`,
+    );
+    await pair.source.query(
+      "ALTER TABLE public.t ADD COLUMN w int DEFAULT 7; INSERT INTO public.t VALUES (4, 'd', 4); UPDATE public.t SET w = 1 WHERE id = 1",
+    );
+    await untilFollowed();
+    await pair.source.query('ALTER TABLE public.t RENAME COLUMN w TO x; ALTER TABLE public.t DROP COLUMN v; UPDATE public.t SET x = x + 1');
+    await untilFollowed();
+    await pipeline.stop();
+  });
+});
+
+describe('constraints of others at the destination', () => {
+  test('that wait for the commit are checked before the table is altered', async () => {
+    const pair = await servers.pair();
+    await pair.source.query('CREATE TABLE public.parent (id int PRIMARY KEY)');
+    const { pipeline, untilFollowed } = await streaming(pair, 'CREATE TABLE public.t (id int PRIMARY KEY, v text, ref int)');
+    await pair.destination.query(
+      'ALTER TABLE public.t ADD CONSTRAINT mine FOREIGN KEY (ref) REFERENCES public.parent (id) DEFERRABLE INITIALLY DEFERRED',
+    );
+    await pair.source.query(`
+      BEGIN; INSERT INTO public.parent VALUES (1), (2); INSERT INTO public.t VALUES (4, 'd', 1); ALTER TABLE public.t ADD COLUMN w int;
+      INSERT INTO public.t VALUES (5, 'e', 3, 5); INSERT INTO public.parent VALUES (3); COMMIT`);
+    await untilFollowed();
+    await pair.untilEqual('parent');
     await pipeline.stop();
   });
 });

@@ -102,10 +102,7 @@ function objectStatus(object: ObjectRecord): ObjectStatus {
     estimated_rows: null,
     snapshot_lsn: object.snapshotLsn === null ? null : formatLsn(object.snapshotLsn),
     applied_lsn: object.appliedLsn === null ? null : formatLsn(object.appliedLsn),
-    note:
-      object.identity?.kind === 'none' && !isRefreshed(parseLayout(object.layout))
-        ? 'inserts and TRUNCATE only: the table has no replica identity'
-        : null,
+    note: noteOf(object),
     rows_copied: Number(counters.rowsCopied),
     bytes_copied: Number(counters.bytesCopied),
     inserted: Number(counters.inserted),
@@ -113,6 +110,18 @@ function objectStatus(object: ObjectRecord): ObjectStatus {
     deleted: Number(counters.deleted),
     truncated: Number(counters.truncated),
   };
+}
+
+/** What is no failure, and should be known all the same. */
+function noteOf({ identity, columns, layout }: ObjectRecord): string | null {
+  const retired = (columns ?? []).filter((column) => column.transfer === 'retired').map((column) => column.name);
+  const notes = [
+    ...(identity?.kind === 'none' && !isRefreshed(parseLayout(layout))
+      ? ['inserts and TRUNCATE only: the table has no replica identity']
+      : []),
+    ...(retired.length > 0 ? [`no longer at the source, kept for what was built on it: ${retired.join(', ')}`] : []),
+  ];
+  return notes.length === 0 ? null : notes.join('; ');
 }
 
 function reasonOf(reason: StateReason | null): Reason | null {

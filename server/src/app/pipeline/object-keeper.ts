@@ -345,6 +345,7 @@ export class ObjectKeeper {
     }
     await this.#onControl((session) => this.#aim(live, table, session));
     live.handoff = { snapshot: parseSnapshot(outcome.snapshotText), end: outcome.endLsn, overlap: outcome.overlap };
+    live.describedAt = outcome.endLsn;
     live.state = 'catching_up';
     observer.objectState(live.source, 'catching_up', null);
     loop.copyFinished(live);

@@ -12,12 +12,12 @@ import { ObjectHalt } from '../../engine/assembler.ts';
 import type { LiveObject } from '../../engine/live-object.ts';
 import { must } from '../../lib/assert.ts';
 import type { Log } from '../../lib/log.ts';
-import type { DestinationColumn } from '../../model/destination-table.ts';
+import type { DestinationColumn, DestinationTable } from '../../model/destination-table.ts';
 import { MillraceError } from '../../model/error.ts';
 import { type CatalogueNow, decideSchemaChange, isStreamed, type KnownTable, type SchemaChange } from '../../model/schema-change/decide.ts';
 import { describeColumns } from '../../model/schema-change/describe.ts';
 import type { SchemaStep } from '../../model/schema-change/steps.ts';
-import { objectLabel, type SourceLeaf } from '../../model/table.ts';
+import { objectLabel, type SourceLeaf, type SourceTable } from '../../model/table.ts';
 import type { RelationMessage } from '../../pg/pgoutput/messages.ts';
 import { readMissingValues } from '../../source/missing-values.ts';
 import type { PipelineSettings } from '../config/settings.ts';
@@ -48,7 +48,8 @@ export type Approvals = Map<string, string | null>;
 
 type TableOutcome = Extract<PlannedObject['outcome'], { kind: 'table' }>;
 
-interface Known extends KnownTable {
+/** A table as the state has it, with what its rows came from. */
+export interface Known extends KnownTable {
   readonly leaves: readonly SourceLeaf[] | null;
   /** Whether the rows of a historical load are there. */
   readonly isLoaded: boolean;
@@ -100,8 +101,8 @@ export class SchemaChanges {
       const cause = `the columns of ${live.key} changed (${what}), and its table keeps a past that can't be read again`;
       throw new ObjectHalt(live, new MillraceError('object_schema_changed', { cause, object: live.key, side: 'source' }), 'user');
     }
-    const goesThroughMore = table.filter !== undefined || (table.raw ?? null) !== null || rowInput(table) !== null;
-    if (goesThroughMore) return { kind: 'reload', why: 'its rows are filtered or converted on their way' };
+    const why = whyNotInPlace(table);
+    if (why !== null) return { kind: 'reload', why };
     if (await isAdopted(destination, facts.destinationOid ?? 0)) return { kind: 'reload', why: 'Millrace did not make its table' };
     return decideSchemaChange(facts.known, relation.columns, facts.now);
   }
@@ -144,11 +145,8 @@ export class SchemaChanges {
     }
     if (planned.outcome.kind === 'refused') throw new ObjectHalt(live, planned.outcome.error, 'user');
     const known = this.#altered.get(live) ?? knownOf(must(planned.record, `the state of ${live.key}`));
-    const { files, values: missing } = await readMissingValues(source, planned.source);
-    const { columns, excluded } = planned.outcome.table;
-    const attnums = [...columns, ...excluded].map(({ attnum }) => attnum);
-    const destinationOid = planned.record?.destinationOid ?? null;
-    return { known, destinationOid, outcome: planned.outcome, now: { columns, attnums, filesUnchanged: sameFiles(known, files), missing } };
+    const now = await readCatalogueNow(source, { known, table: planned.outcome.table, source: planned.source });
+    return { known, outcome: planned.outcome, now, destinationOid: planned.record?.destinationOid ?? null };
   }
 
   #reload(live: LiveObject, relation: RelationMessage, { known, why }: { readonly known: Known; readonly why: string }): ObjectHalt {
@@ -195,7 +193,24 @@ export class SchemaChanges {
   }
 }
 
-function knownOf({ columns, identity, leaves, copyGeneration }: ObjectRecord): Known {
+/** What the source's catalogue says of a table now, for `decideSchemaChange`. */
+export async function readCatalogueNow(
+  session: PgSession,
+  { known, table, source }: { readonly known: Known; readonly table: DestinationTable; readonly source: SourceTable },
+): Promise<CatalogueNow> {
+  const { files, values: missing } = await readMissingValues(session, source);
+  const attnums = [...table.columns, ...table.excluded].map(({ attnum }) => attnum);
+  return { columns: table.columns, attnums, filesUnchanged: sameFiles(known, files), missing };
+}
+
+/** What the state says of an object's table. */
+/** Why a change of the table's columns can't be applied in the middle of the stream, and takes a reload; null where it can. */
+export function whyNotInPlace(table: DestinationTable): string | null {
+  const goesThroughMore = table.filter !== undefined || (table.raw ?? null) !== null || rowInput(table) !== null;
+  return goesThroughMore ? 'its rows are filtered or converted on their way' : null;
+}
+
+export function knownOf({ columns, identity, leaves, copyGeneration }: ObjectRecord): Known {
   const known = must(columns, 'the columns of an object that streams');
   const highestAttnum = leaves?.[0]?.highestAttnum ?? Math.max(0, ...known.map((column) => column.attnum));
   return { columns: known, identity: must(identity, 'its identity'), highestAttnum, leaves, isLoaded: copyGeneration > 0 };
