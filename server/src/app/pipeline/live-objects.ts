@@ -34,6 +34,7 @@ export function resumptionOf(object: PlannedObject, checkpoint: Lsn | null, refr
   if (record === null || checkpoint === null || record.restartRequested) return loadAnew(desired);
   if (isAnotherTable(object) || wasUnpublished(object)) return loadAnew(desired);
   if (desired === 'included' && rowsAreOutdated(object)) return loadAnew(desired);
+  if (desired === 'included' && missedRewrite(object)) return loadAnew(desired);
   return resumptionByState({ record, desired, checkpoint });
 }
 
@@ -43,6 +44,15 @@ function refreshOf({ source, record, desired }: PlannedObject, refreshed: Readon
   if (record.state === 'refreshed' && desired === 'included') return { kind: 'rest', state: 'refreshed', reason: null };
   return loadAnew(desired);
 }
+
+/** A change met rows as they were before an ALTER rewrote them: whatever else has changed since, only the rows as they are now help. */
+function missedRewrite({ record, source }: PlannedObject): boolean {
+  const before = record?.leaves ?? null;
+  const isMissing = record?.state === 'failed' && record.reason?.name === ROW_MISSING;
+  return isMissing && before !== null && wasRewritten(before, source.leaves);
+}
+
+const ROW_MISSING: ErrorName = 'destination_row_missing';
 
 interface KnownObject {
   readonly record: ObjectRecord;
