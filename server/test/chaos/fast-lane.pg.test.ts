@@ -1,9 +1,8 @@
 // The chaos in short, for every run of the tests; `npm run chaos` is the whole of it.
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { FAILPOINTS } from '../../src/lib/failpoint.ts';
 import { compareSides } from './equality.ts';
-import { killAtFailpoints } from './lanes/failpoints.ts';
+import { CRASH_POINTS, killAtFailpoints } from './lanes/failpoints.ts';
 import { takeOverSleepers } from './lanes/fencing.ts';
 import { killAtRandom } from './lanes/kills.ts';
 import { disturbNetwork } from './lanes/network.ts';
@@ -48,7 +47,7 @@ afterAll(async () => {
 describe(`under a mixed workload (seed ${seed}), nothing is lost or doubled`, { timeout: 240_000 }, () => {
   test('by kill -9 at every crash point', async () => {
     const tally = await held((figures) => killAtFailpoints(rig, figures, { how: 'once' }));
-    expect(tally.done.get('crash points')).toBe(FAILPOINTS.length);
+    expect(tally.done.get('crash points')).toBe(CRASH_POINTS.length);
   });
 
   test('by kill -9 at random moments', async () => {

@@ -52,5 +52,5 @@ SELECT pid::text, application_name, state, left(query, 80) FROM pg_catalog.pg_st
 const OUR_TABLES_SQL = `
 SELECT c.oid::regclass FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND (
-  n.nspname = '_millrace' AND c.relname NOT IN ('version', 'pipeline', 'object', 'chunk', 'type', 'event')
+  n.nspname = '_millrace' AND c.relname NOT IN ('version', 'pipeline', 'object', 'chunk', 'raw_table', 'type', 'event')
   OR n.nspname LIKE 'pg_temp_%' OR n.nspname = 'public')`;

@@ -111,7 +111,8 @@ test('another policy in the file loads the object again into a table of that lay
   await pair.once({ settings: SOFT });
   await pair.source.query('DELETE FROM public.keyed WHERE id = 2');
   await pair.once({ settings: SOFT });
-  expect(await rows(pair, 'keyed', 'id', '_millrace_deleted')).toEqual(['2']);
+  // The first was deleted before its table could mark anything; the reload found it gone.
+  expect(await rows(pair, 'keyed', 'id', '_millrace_deleted')).toEqual(['1', '2']);
   await pair.once();
   await pair.expectEqual('keyed', 'keyless');
 });
