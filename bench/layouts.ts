@@ -14,6 +14,9 @@ export const LAYOUTS = {
   millrace: { options: [], present: ALL_ROWS },
   soft: { options: ['deletes: soft'], present: 'NOT _millrace_deleted' },
   metadata: { options: ['metadata_columns: millrace'], present: ALL_ROWS },
+  airbyte: { options: ['preset: airbyte', 'raw_tables: false'], present: ALL_ROWS },
+  raw: { options: ['raw_tables: true'], present: ALL_ROWS },
+  history: { options: ['history: true'], present: '_millrace_current' },
 } as const satisfies Readonly<Record<string, BenchLayout>>;
 
 export type LayoutName = keyof typeof LAYOUTS;
