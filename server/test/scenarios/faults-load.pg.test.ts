@@ -22,7 +22,7 @@ async function skip(pair: Pair, table: string): Promise<void> {
 }
 
 async function sideTables(pair: Pair): Promise<number> {
-  const known = ['version', 'pipeline', 'object', 'chunk', 'type', 'event'];
+  const known = ['version', 'pipeline', 'object', 'chunk', 'raw_table', 'type', 'event'];
   const sql = "SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = '_millrace' AND tablename <> ALL ($1)";
   return (await pair.destination.query(sql, [known])).length;
 }
