@@ -8,7 +8,7 @@ import { type Pair, useScenarios } from '../pipeline/scenario.ts';
 const servers = useScenarios();
 
 const IN_THE_LOAD = ['copy.after_begin', 'copy.after_last_chunk', 'copy.before_finish_commit', 'copy.after_finish_commit'];
-const IN_THE_STREAM = ['apply.before_flush:3', 'apply.after_flush:2', 'apply.before_commit', 'apply.after_commit'];
+const IN_THE_STREAM = ['apply.before_flush:2', 'apply.after_flush:2', 'apply.before_commit', 'apply.after_commit'];
 
 function keeping(layout: Partial<Layout>): ScenarioOptions {
   return { settings: { layout: { ...NATIVE_LAYOUT, ...layout } }, tuning: { batchBytes: 2_000, chunkBytes: 20_000 } };
