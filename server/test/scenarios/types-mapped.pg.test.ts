@@ -33,8 +33,10 @@ beforeAll(async () => {
   const database = await scenarios.source.createDatabase();
   const there = await scenarios.destination.createDatabase();
   const atDestination = new Set((await there.query(BUILTIN_TYPES)).map(([name]) => name));
+  // Their text form above 127 changed with 16, and mapped tables go as text: between servers of both kinds such columns are refused.
+  const charTextDiffers = scenarios.source.major >= 16 !== scenarios.destination.major >= 16;
   types = (await database.query(BUILTIN_TYPES)).flatMap(([name, hasArray]) =>
-    name === null || name === undefined || REFUSED_TYPES.has(name) || !atDestination.has(name)
+    name === null || name === undefined || REFUSED_TYPES.has(name) || !atDestination.has(name) || (charTextDiffers && name === 'char')
       ? []
       : [{ name, hasArray: hasArray === 't' }],
   );
