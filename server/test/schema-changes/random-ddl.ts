@@ -146,7 +146,7 @@ export class RandomTable {
 
   #compute(): string | null {
     // From 18 on a server refuses updates of a published table with REPLICA IDENTITY FULL that has such a column.
-    if (!this.#hasKey || this.#columns.some((column) => column.isComputed)) return null;
+    if (!this.#hasKey || this.#columns.some((column) => column.isComputed || column.name === 'computed')) return null;
     this.#columns.push({ name: 'computed', type: 'int', isKey: false, isComputed: true });
     return `ALTER TABLE ${this.label} ADD COLUMN computed int GENERATED ALWAYS AS (${this.#key} + 1) STORED`;
   }
