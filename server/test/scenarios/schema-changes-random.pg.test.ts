@@ -10,6 +10,8 @@ import { Dice, RandomTable } from '../schema-changes/random-ddl.ts';
 /** `MILLRACE_SCHEMA_RUNS=1000` tries more of them; `MILLRACE_SCHEMA_SEED=…` repeats a round that failed. */
 const RUNS = Number(process.env['MILLRACE_SCHEMA_RUNS'] ?? 15);
 const SEED = process.env['MILLRACE_SCHEMA_SEED'];
+/** The short lane repeats the same sequences, so that it says whether a change broke something; long ones look for what nobody knows yet. */
+const FIRST_SEED = process.env['MILLRACE_SCHEMA_RUNS'] === undefined ? 20_261_121 : Date.now();
 const MAX_STATEMENTS = 30;
 const PER_ROUND = 8;
 const ROUNDS = SEED === undefined ? Math.ceil(RUNS / PER_ROUND) : 1;
@@ -20,7 +22,7 @@ const servers = useScenarios();
 test.each(Array.from({ length: ROUNDS }, (_, round) => round))(
   'any sequence of changes of columns and rows ends in the same tables, round %i',
   async (round) => {
-    const seed = Number(SEED ?? (Date.now() + round * 7919) % 2 ** 31);
+    const seed = Number(SEED ?? (FIRST_SEED + round * 7919) % 2 ** 31);
     const statements: string[] = [];
     try {
       await playRound(await servers.pair(), seed, statements);
